@@ -1,0 +1,216 @@
+"""The manifest ``notebooks/course.toml``: the only list of parts, labs and assignments."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from labkit._toml import TomlFile
+from labkit.errors import LabkitError, unknown
+
+PACKAGE = Path(__file__).resolve().parent
+FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
+HARDWARE = ("cpu", "gpu", "tpu")
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the course: a folder of labs."""
+
+    id: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One lab. ``claims`` maps the name of each claim to the sentence it stands for."""
+
+    id: str
+    part: str
+    title: str
+    minutes: int
+    hardware: tuple[str, ...]
+    folder: Path
+    frameworks: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    full_mode: str = ""
+    claims: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Path:
+        return self.folder / f"{self.id}.md"
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder / f"{self.id}.ipynb"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """One graded assignment. ``folder`` is its place in nbgrader's ``source/``."""
+
+    id: str
+    title: str
+    minutes: int
+    folder: Path
+    after: tuple[str, ...] = ()
+    frameworks: tuple[str, ...] = ()
+    datasets: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Path:
+        return self.folder / f"{self.id}.md"
+
+    @property
+    def notebook(self) -> Path:
+        return self.folder / f"{self.id}.ipynb"
+
+    @property
+    def release(self) -> Path:
+        """The students' version, which nbgrader makes from the source."""
+        return self.folder.parents[1] / "release" / self.id / f"{self.id}.ipynb"
+
+
+@dataclass(frozen=True)
+class Course:
+    """The whole manifest. ``root`` is the checkout's top folder, or the copy inside the installed package."""
+
+    root: Path
+    title: str
+    repository: str
+    branch: str
+    parts: dict[str, Part]
+    labs: dict[str, Lab]
+    assignments: dict[str, Assignment]
+
+    def lab(self, lab_id: str) -> Lab:
+        """The lab of this id; a LabkitError with the nearest ids where there is none."""
+        if lab_id not in self.labs:
+            raise unknown("lab", lab_id, self.labs)
+        return self.labs[lab_id]
+
+    def assignment(self, assignment_id: str) -> Assignment:
+        """The assignment of this id; a LabkitError with the nearest ids where there is none."""
+        if assignment_id not in self.assignments:
+            raise unknown("assignment", assignment_id, self.assignments)
+        return self.assignments[assignment_id]
+
+    @property
+    def is_checkout(self) -> bool:
+        """False where labkit was installed without the repository, as on Colab."""
+        return self.root != PACKAGE / "_course"
+
+    def relative(self, path: Path) -> str:
+        """A path as the repository names it, with forward slashes."""
+        return path.relative_to(self.root).as_posix()
+
+
+def course_root() -> Path:
+    """The folder that holds ``notebooks/course.toml`` and ``datasets/``: the checkout, else the wheel's own copy.
+
+    ``LABKIT_COURSE`` may name another one, for a course of one's own made with this package.
+    """
+    if os.environ.get("LABKIT_COURSE"):
+        return Path(os.environ["LABKIT_COURSE"]).resolve()
+    checkout = PACKAGE.parent
+    return checkout if (checkout / "notebooks" / "course.toml").is_file() else PACKAGE / "_course"
+
+
+def datasets_folder() -> Path:
+    """Where the cards and the bundled data are."""
+    return course_root() / "datasets"
+
+
+def load_course(root: Path | None = None) -> Course:
+    """Read and check the manifest below ``root`` (default: see :func:`course_root`).
+
+    Raises LabkitError naming file, line and what was expected.
+    """
+    root = course_root() if root is None else Path(root).resolve()
+    file = TomlFile(root / "notebooks" / "course.toml")
+    file.only((), {"course", "part", "lab", "assignment"})
+    file.only(("course",), {"title", "repository", "branch"}) if "course" in file.data else None
+    repository = file.get(("course",), "repository", str)
+    if not repository.startswith("https://github.com/") or repository.count("/") != 4:
+        raise file.error(("course",), "repository", "https://github.com/OWNER/NAME", f"It is '{repository}'")
+
+    parts: dict[str, Part] = {}
+    for number, _ in enumerate(file.tables("part")):
+        at = ("part", number)
+        file.only(at, {"id", "title"})
+        part = Part(_new_id(file, at, parts), file.get(at, "title", str))
+        parts[part.id] = part
+
+    labs: dict[str, Lab] = {}
+    for number, _ in enumerate(file.tables("lab")):
+        lab = _read_lab(file, ("lab", number), root, parts, labs)
+        labs[lab.id] = lab
+
+    assignments: dict[str, Assignment] = {}
+    for number, _ in enumerate(file.tables("assignment")):
+        at = ("assignment", number)
+        file.only(at, {"id", "title", "minutes", "after", "frameworks", "datasets"})
+        assignment_id = _new_id(file, at, assignments)
+        assignments[assignment_id] = Assignment(
+            id=assignment_id,
+            title=file.get(at, "title", str),
+            minutes=file.get(at, "minutes", int),
+            folder=root / "assignments" / "source" / assignment_id,
+            after=_members(file, at, "after", labs),
+            frameworks=_members(file, at, "frameworks", FRAMEWORKS),
+            datasets=file.texts(at, "datasets", []),
+        )
+    title = file.get(("course",), "title", str)
+    return Course(root, title, repository, file.get(("course",), "branch", str), parts, labs, assignments)
+
+
+def _read_lab(file: TomlFile, at: tuple[str, int], root: Path, parts: dict[str, Part], earlier: dict[str, Lab]) -> Lab:
+    file.only(
+        at, {"id", "part", "title", "minutes", "hardware", "frameworks", "datasets", "after", "full_mode", "claims"}
+    )
+    lab_id = _new_id(file, at, earlier)
+    part = file.get(at, "part", str)
+    if part not in parts:
+        raise file.error(at, "part", f"one of the parts {', '.join(parts)}", f"It is '{part}'")
+    claims = file.get(at, "claims", dict, {})
+    for name, sentence in claims.items():
+        if not isinstance(sentence, str) or not name.startswith(f"{lab_id}."):
+            raise file.error((*at, "claims"), name, f"a sentence for a claim named '{lab_id}.…'", f"It is '{name}'")
+    return Lab(
+        id=lab_id,
+        part=part,
+        title=file.get(at, "title", str),
+        minutes=file.get(at, "minutes", int),
+        hardware=_members(file, at, "hardware", HARDWARE),
+        folder=root / "notebooks" / part,
+        frameworks=_members(file, at, "frameworks", FRAMEWORKS),
+        datasets=file.texts(at, "datasets", []),
+        after=_members(file, at, "after", earlier),
+        full_mode=file.get(at, "full_mode", str, ""),
+        claims=claims,
+    )
+
+
+def _new_id(file: TomlFile, at: tuple[str, int], taken: Iterable[str]) -> str:
+    found = file.get(at, "id", str)
+    if not found.replace("-", "").isalnum() or found != found.lower():
+        raise file.error(at, "id", "an id of small letters, digits and hyphens", f"It is '{found}'")
+    if found in taken:
+        raise file.error(at, "id", f"each {at[0]} once", f"'{found}' is there already")
+    return found
+
+
+def _members(file: TomlFile, at: tuple[str, int], key: str, allowed: Iterable[str]) -> tuple[str, ...]:
+    found = file.texts(at, key, [])
+    for name in found:
+        if name not in allowed:
+            raise file.error(
+                at, key, f"'{key}' to name only {', '.join(allowed) or 'what stands above'}", f"'{name}' is not one"
+            )
+    return found
+
+
+__all__ = ["Assignment", "Course", "Lab", "LabkitError", "Part", "course_root", "datasets_folder", "load_course"]

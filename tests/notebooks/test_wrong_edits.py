@@ -1,0 +1,63 @@
+"""Breaking the lesson breaks the build.
+
+Each row is a small wrong edit to the key step of a lab, and the claim that must notice. The edited copy is run by the very
+command that ``make test`` uses for the notebooks, and has to fail there, for that reason.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from labkit.course import load_course
+
+COURSE = load_course()
+
+# lab, what stands there, what a mistaken author might write instead, the claim that fails
+EDITS = [
+    ("linear-regression", "return 2 / len(y) * X.T @ residuals", "return 1 / len(y) * X.T @ residuals", "gradient_error"),
+    ("linear-regression", "(people.data[rows] - mean) / spread", "people.data[rows] - mean", "scaling_gain"),
+    ("start-here", "lambda: A @ B", "lambda: np.array(product_by_loops(A_rows, B_rows))", "numpy_gain"),
+    ("lenet", "torch.as_tensor(labels).long()", "torch.as_tensor(labels).long().roll(1)", "test_accuracy"),
+    ("lenet", "F.log_softmax(once, dim=1)", "F.softmax(once, dim=1)", "log_softmax_twice"),
+]  # fmt: skip
+
+
+def run_copy(lab_id: str, old: str, new: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run an edited copy of a lab's notebook as ``make notebooks`` does."""
+    notebook = json.loads(COURSE.lab(lab_id).notebook.read_text(encoding="utf-8"))
+    cells = [cell for cell in notebook["cells"] if old in cell["source"]]
+    assert len(cells) == 1, f"{lab_id}: the edit fits {len(cells)} cells; it has to fit one"
+    cells[0]["source"] = cells[0]["source"].replace(old, new)
+    copy = folder / f"{lab_id}.ipynb"
+    copy.write_text(json.dumps(notebook), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--nbmake", "--nbmake-timeout=300", str(copy)]
+    environment = os.environ | {"LABKIT_STRICT": "1", "LABKIT_STATIC": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
+
+
+def assert_noticed(done: subprocess.CompletedProcess[str], claim: str) -> None:
+    assert done.returncode == 1, done.stdout
+    assert "ClaimError" in done.stdout, done.stdout
+    assert f"✗ {claim}" in done.stdout, done.stdout
+
+
+def test_a_false_lesson_fails_make_test(tmp_path: Path) -> None:
+    """The first edit stands for all in the fast tests; the others are slow."""
+    lab, old, new, claim = EDITS[0]
+    assert_noticed(run_copy(lab, old, new, tmp_path), f"{lab}.{claim}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("lab", "old", "new", "claim"), EDITS[1:], ids=[f"{edit[0]}-{edit[3]}" for edit in EDITS[1:]])
+def test_each_false_lesson_fails(tmp_path: Path, lab: str, old: str, new: str, claim: str) -> None:
+    assert_noticed(run_copy(lab, old, new, tmp_path), f"{lab}.{claim}")
+
+
+def test_every_lab_has_a_wrong_edit() -> None:
+    assert {edit[0] for edit in EDITS} == set(COURSE.labs)
