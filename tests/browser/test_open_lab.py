@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -34,10 +35,21 @@ if BROWSER is None and os.environ.get("LABKIT_REQUIRE_BROWSER") != "1":
 
 @contextmanager
 def make_lab(port: int, *prefix: str) -> Iterator[tuple[str, list[str]]]:
-    """Run ``make lab`` until it prints an address; yields the address and what was printed before it."""
+    """Run ``make lab`` until it prints an address; yields the address and what was printed before it.
+
+    JupyterLab keeps open tabs and settings in the user's home; here it gets a new home each time, as a new user has.
+    """
     command = [*prefix, "make", "lab", f"PORT={port}", "BROWSER=0"]
+    home = tempfile.TemporaryDirectory(prefix="jupyter-")
+    new = {"JUPYTERLAB_WORKSPACES_DIR": f"{home.name}/workspaces", "JUPYTERLAB_SETTINGS_DIR": f"{home.name}/settings"}
     process = subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+        command,
+        cwd=ROOT,
+        env=os.environ | new,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
     )
     assert process.stdout is not None
     lines: list[str] = []
@@ -55,6 +67,7 @@ def make_lab(port: int, *prefix: str) -> Iterator[tuple[str, list[str]]]:
             process.wait(20)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+        home.cleanup()
 
 
 @pytest.fixture
