@@ -28,7 +28,7 @@ from urllib.parse import quote
 import nbformat
 from nbformat import NotebookNode
 
-from labkit.course import Assignment, Course, Lab
+from labkit.course import Assignment, Course, Item, Lab
 from labkit.errors import LabkitError
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
@@ -117,7 +117,7 @@ def check(course: Course) -> list[str]:
     return problems
 
 
-def pull(course: Course, item: Lab | Assignment) -> Path:
+def pull(course: Course, item: Item) -> Path:
     """Bring what was edited in JupyterLab back into the source, and return the source's path."""
     import jupytext
 
@@ -148,7 +148,7 @@ def format_sources(course: Course) -> list[Path]:
         re.MULTILINE | re.DOTALL,
     )
     changed = []
-    items: list[Lab | Assignment] = [*course.labs.values(), *course.assignments.values()]
+    items: list[Item] = [*course.labs.values(), *course.assignments.values()]
     for item in items:
         text = item.source.read_text(encoding="utf-8")
         new = cell.sub(formatted, text)
@@ -227,7 +227,7 @@ def badges(course: Course, notebook: Path) -> str:
     )
 
 
-def setup_code(course: Course, item: Lab | Assignment) -> str:
+def setup_code(course: Course, item: Item) -> str:
     """The first code cell. Where labkit is missing it adds labkit alone: pip leaves satisfied packages as they are."""
     return (
         "# Run this first. On Colab and Kaggle it adds the course's helper package,\n"
@@ -255,7 +255,7 @@ def to_text(notebook: NotebookNode) -> str:
     return json.dumps(notebook, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def _notebook(course: Course, item: Lab | Assignment, header: str) -> NotebookNode:
+def _notebook(course: Course, item: Item, header: str) -> NotebookNode:
     import jupytext
 
     try:

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Any
 
-from labkit.errors import LabkitError, unknown
+from labkit.errors import unknown
 
 
 class NotAsExpected(AssertionError):
@@ -200,16 +200,3 @@ class _CallableModule(types.ModuleType):
 
 
 sys.modules[__name__].__class__ = _CallableModule
-
-__all__ = [
-    "Exercise",
-    "LabkitError",
-    "NotAnswered",
-    "NotAsExpected",
-    "check",
-    "exercise",
-    "exercises",
-    "expect",
-    "expect_near",
-    "try_answer",
-]

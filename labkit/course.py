@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from labkit._toml import TomlFile
-from labkit.errors import LabkitError, unknown
+from labkit.errors import unknown
 
 PACKAGE = Path(__file__).resolve().parent
 FRAMEWORKS = ("torch", "tensorflow", "keras", "jax")
@@ -23,50 +23,42 @@ class Part:
     title: str
 
 
-@dataclass(frozen=True)
-class Lab:
-    """One lab. ``claims`` maps the name of each claim to the sentence it stands for."""
+@dataclass(frozen=True, kw_only=True)
+class Item:
+    """What a lab and an assignment have in common: a source in ``folder``, and the notebook built from it beside it."""
 
     id: str
-    part: str
     title: str
     minutes: int
-    hardware: tuple[str, ...]
     folder: Path
     frameworks: tuple[str, ...] = ()
     datasets: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> Path:
+        """The MyST Markdown."""
+        return self.folder / f"{self.id}.md"
+
+    @property
+    def notebook(self) -> Path:
+        """The generated notebook."""
+        return self.folder / f"{self.id}.ipynb"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lab(Item):
+    """One lab. ``claims`` maps the name of each claim to the sentence it stands for."""
+
+    part: str
+    hardware: tuple[str, ...]
     full_mode: str = ""
     claims: dict[str, str] = field(default_factory=dict)
 
-    @property
-    def source(self) -> Path:
-        return self.folder / f"{self.id}.md"
 
-    @property
-    def notebook(self) -> Path:
-        return self.folder / f"{self.id}.ipynb"
-
-
-@dataclass(frozen=True)
-class Assignment:
+@dataclass(frozen=True, kw_only=True)
+class Assignment(Item):
     """One graded assignment. ``folder`` is its place in nbgrader's ``source/``."""
-
-    id: str
-    title: str
-    minutes: int
-    folder: Path
-    after: tuple[str, ...] = ()
-    frameworks: tuple[str, ...] = ()
-    datasets: tuple[str, ...] = ()
-
-    @property
-    def source(self) -> Path:
-        return self.folder / f"{self.id}.md"
-
-    @property
-    def notebook(self) -> Path:
-        return self.folder / f"{self.id}.ipynb"
 
     @property
     def release(self) -> Path:
@@ -211,6 +203,3 @@ def _members(file: TomlFile, at: tuple[str, int], key: str, allowed: Iterable[st
                 at, key, f"'{key}' to name only {', '.join(allowed) or 'what stands above'}", f"'{name}' is not one"
             )
     return found
-
-
-__all__ = ["Assignment", "Course", "Lab", "LabkitError", "Part", "course_root", "datasets_folder", "load_course"]

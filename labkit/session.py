@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 
-from labkit.course import Assignment, Lab, load_course
+from labkit.course import Item, load_course
 from labkit.errors import LabkitError, unknown
 
 _NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "Keras", "jax": "JAX"}
@@ -24,7 +24,7 @@ def begin(item_id: str) -> None:
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when the library is loaded, so before any framework is
     course = load_course()
-    known: dict[str, Lab | Assignment] = {**course.labs, **course.assignments}
+    known: dict[str, Item] = {**course.labs, **course.assignments}
     if item_id not in known:
         raise unknown("lab or assignment", item_id, known)
     missing = [name for name in known[item_id].frameworks if importlib.util.find_spec(name) is None]
