@@ -19,7 +19,7 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -163,7 +163,11 @@ _FRONT_MATTER = "---\nkernelspec: {name: python3, display_name: Python 3, langua
 
 def lab_notebook(course: Course, lab: Lab) -> NotebookNode:
     """The notebook of a lab, without outputs."""
-    facts = [course.parts[lab.part].title, f"about {lab.minutes} minutes", f"runs on {_and(lab.hardware).upper()}"]
+    facts = [
+        course.parts[lab.part].title,
+        f"about {lab.minutes} minutes",
+        f"runs on {_and(name.upper() for name in lab.hardware)}",
+    ]
     if lab.datasets:
         facts.append(f"data: {_and(lab.datasets)}")
     lines = [f"# {lab.title}", " · ".join(facts), badges(course, lab.notebook)]
@@ -333,7 +337,7 @@ def _link(course: Course, lab: Lab, other: str) -> str:
     return f"[{target.title}]({path})"
 
 
-def _and(words: Any) -> str:
+def _and(words: Iterable[str]) -> str:
     *most, last = words
     return f"{', '.join(most)} and {last}" if most else last
 

@@ -11,7 +11,7 @@ import pytest
 from labkit import build
 from labkit.course import Course, load_course
 from labkit.errors import LabkitError
-from tests.conftest import ASSIGNMENT, LAB
+from tests.conftest import ASSIGNMENT, LAB, MANIFEST
 
 MakeCourse = Callable[..., Course]
 
@@ -36,6 +36,14 @@ def test_a_lab_gets_header_badges_and_setup(make_course: MakeCourse) -> None:
     assert "mybinder.org/v2/gh/owner/name/main?urlpath=lab/tree/notebooks/first/adding.ipynb" in header.source
     assert "git+https://github.com/owner/name@main" in setup.source
     assert [cell.cell_type for cell in rest] == ["markdown", "code"]
+
+
+def test_a_header_names_hardware_and_full_mode_in_words(make_course: MakeCourse) -> None:
+    both = MANIFEST.replace('hardware = ["cpu"]', 'hardware = ["cpu", "gpu"]\nfull_mode = "Full mode takes an hour."')
+    course = make_course(both)
+    header = build.lab_notebook(course, course.lab("adding")).cells[0].source
+    assert "runs on CPU and GPU" in header
+    assert header.endswith("Full mode takes an hour.")
 
 
 def test_ids_follow_content_not_position(make_course: MakeCourse) -> None:
