@@ -17,7 +17,7 @@ export PATH := $(BIN):$(PATH)
 PYTEST := $(BIN)/python -m pytest
 TWO := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
-.PHONY: help setup lab test test-all test-slow lint notebooks build format screenshot clean
+.PHONY: help setup lab test test-all test-slow lint notebooks build format clean
 
 help:
 	@sed -n '1,4p' Makefile

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from labkit.course import load_course
+from labkit.run import KERNEL_SETTINGS
 
 
 def configure(config: Any, folder: Path) -> None:
@@ -29,4 +30,5 @@ def configure(config: Any, folder: Path) -> None:
     config.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "*.part", *sources]
     config.AssignLatePenalties.plugin_class = LatePenalty
     config.GenerateFeedback.preprocessors = [GetGrades, HideHiddenTests, CSSHTMLHeaderPreprocessor]
+    config.KernelManager.update(KERNEL_SETTINGS)
     config.Execute.timeout = 60  # seconds for each cell

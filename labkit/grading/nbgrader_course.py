@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import sys
 import sysconfig
 import warnings
 from collections.abc import Iterator
@@ -170,7 +169,7 @@ class NbgraderCourse:
 
     @staticmethod
     def _call(function: Any, *arguments: Any, **options: Any) -> dict[str, Any]:
-        with _grading_environment(), _silent_kernels(), warnings.catch_warnings():
+        with _grading_environment(), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # nbgrader's own deprecations are not the instructor's business
             done = function(*arguments, **options)
         if re.search(r"^KeyboardInterrupt\b", done.get("error", ""), re.MULTILINE):
@@ -200,23 +199,6 @@ def _grading_environment() -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
-
-
-@contextmanager
-def _silent_kernels() -> Iterator[None]:
-    """A kernel says on our stderr that it runs over TCP, once for each student. Here that goes nowhere.
-
-    What a notebook prints on stderr is not concerned: it goes to the notebook.
-    """
-    sys.stderr.flush()
-    ours, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 2)
-        yield
-    finally:
-        os.dup2(ours, 2)
-        os.close(ours)
-        os.close(nowhere)
 
 
 def _message(cell: nbformat.NotebookNode) -> str:
