@@ -522,9 +522,8 @@ def test_eight_processes_fetch_once(world: World, server: Server) -> None:
     world.whole()
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
-def test_killed_in_the_middle(world: World, server: Server) -> None:
-    """kill -9 while half a file is there: it is not taken for the file, blocks nobody, and is gone after the next."""
+def start_and_hold_half_way(world: World, server: Server) -> subprocess.Popen[str]:
+    """A process that has received half of its first file, from a server that sends no more."""
     half_sent = threading.Event()
 
     def half(request: http.server.BaseHTTPRequestHandler, content: bytes) -> None:
@@ -536,6 +535,13 @@ def test_killed_in_the_middle(world: World, server: Server) -> None:
     world.card(f"{server.address}/a")
     child = start(world)
     assert half_sent.wait(60)
+    return child
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+def test_killed_in_the_middle(world: World, server: Server) -> None:
+    """kill -9 while half a file is there: it is not taken for the file, blocks nobody, and is gone after the next."""
+    child = start_and_hold_half_way(world, server)
     os.kill(child.pid, signal.SIGKILL)
     child.communicate(timeout=60)
     assert not (world.cache / "toy" / "images").exists()
@@ -548,17 +554,7 @@ def test_killed_in_the_middle(world: World, server: Server) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_interrupted_in_the_middle(world: World, server: Server) -> None:
     """Ctrl-C, which a learner in a notebook does press: nothing is left at once."""
-    half_sent = threading.Event()
-
-    def half(request: http.server.BaseHTTPRequestHandler, content: bytes) -> None:
-        answer_truncated(request, content)
-        half_sent.set()
-        server.open.wait()
-
-    server.answers["a"] = half
-    world.card(f"{server.address}/a")
-    child = start(world)
-    assert half_sent.wait(60)
+    child = start_and_hold_half_way(world, server)
     os.kill(child.pid, signal.SIGINT)
     out, err = child.communicate(timeout=60)
     assert "KeyboardInterrupt" in err and "ok" not in out
