@@ -14,6 +14,12 @@ from pathlib import Path
 from labkit import __version__
 from labkit.errors import LabkitError
 
+_UNSEALED = """
+!!! UNSEALED: every student's code now runs with YOUR rights, on your files, your gradebook and your network.
+!!! A submission can read the hidden tests, change any grade, and send or delete what you can.
+!!! The grades are marked as unsealed. Stop now with Ctrl-C, unless this machine holds nothing else.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status."""
@@ -83,6 +89,12 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("grade", help="grade what was handed in, with feedback and a CSV of the grades")
     verb.add_argument("assignment", metavar="PS")
+    verb.add_argument("--students", nargs="+", metavar="ID", help="only what these handed in")
+    verb.add_argument(
+        "--workers", type=int, metavar="N", help="submissions at once; default: as many as there are cores"
+    )
+    verb.add_argument("--scheduler", metavar="ADDRESS", help="run on the Dask cluster whose scheduler is there")
+    verb.add_argument("--unsealed", action="store_true", help="DANGER: run students' code without a wall, as you")
     verb.add_argument("--json", type=Path, metavar="FILE", help="write the report as JSON")
     verb.set_defaults(verb=_grade)
 
@@ -222,17 +234,33 @@ def _submit(options: argparse.Namespace) -> int:
 
 def _grade(options: argparse.Namespace) -> int:
     from labkit.course import load_course
-    from labkit.grading import export_csv, feedback, grade
+    from labkit.grading import export_csv, export_results, feedback, grade
+    from labkit.grading.exports import write_whole
 
     course = load_course()
-    report = grade(course, options.assignment)
+    if options.unsealed:
+        print(_UNSEALED, file=sys.stderr)
+    report = grade(
+        course,
+        options.assignment,
+        students=options.students,
+        workers=options.workers,
+        scheduler=options.scheduler,
+        sealed=not options.unsealed,
+    )
     print(report.summary())
     if options.json:
-        options.json.write_text(report.to_json(), encoding="utf-8")
-    table = export_csv(course, options.assignment, course.root / "assignments" / f"{options.assignment}.csv")
-    print(f"grades: {table}")
-    pages = feedback(course, options.assignment)
-    print(f"feedback: {len(pages)} page(s) in {course.root / 'assignments' / 'feedback'}")
+        write_whole(options.json, report.to_json())
+    folder = course.root / "assignments"
+    if options.students is None:
+        files = export_results(course, options.assignment, report)
+    else:  # Canvas, Moodle and the comparison of answers want the whole class
+        files = [export_csv(course, options.assignment, folder / f"{options.assignment}.csv")]
+    for file in files:
+        print(f"written: {file}")
+    graded = [name for name, student in report.students.items() if not student.error]
+    pages = feedback(course, options.assignment, students=graded) if graded else []
+    print(f"feedback: {len(pages)} page(s) in {folder / 'feedback'}")
     return 0 if not any(student.error for student in report.students.values()) else 1
 
 

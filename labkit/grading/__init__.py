@@ -8,9 +8,19 @@
 nbgrader itself is loaded when one of these is called, and not before.
 """
 
-from labkit.grading.batch import export_csv, feedback, grade, release
+from labkit.grading.batch import export_csv, export_results, feedback, grade, release
 from labkit.grading.demo import demo_class
 from labkit.grading.report import Report
 from labkit.grading.submissions import submissions, submit
 
-__all__ = ["Report", "demo_class", "export_csv", "feedback", "grade", "release", "submissions", "submit"]
+__all__ = [
+    "Report",
+    "demo_class",
+    "export_csv",
+    "export_results",
+    "feedback",
+    "grade",
+    "release",
+    "submissions",
+    "submit",
+]

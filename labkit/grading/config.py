@@ -15,11 +15,12 @@ def configure(config: Any, folder: Path) -> None:
 
     Raises LabkitError where the manifest beside it cannot be read.
     """
-    from nbconvert.preprocessors import CSSHTMLHeaderPreprocessor
-    from nbgrader.preprocessors import GetGrades
+    from nbconvert.preprocessors import ClearMetadataPreprocessor
+    from nbgrader.preprocessors import AssignLatePenalties, GetGrades, IgnorePattern, LimitOutput
 
-    from labkit.grading.hidden import HideHiddenTests
+    from labkit.grading.feedback_page import ExplainGrades, FeedbackExporter
     from labkit.grading.late import LatePenalty
+    from labkit.grading.preprocessors import RepairingExporter, SaveJudgedGrades, SealedExecute
 
     course = load_course(folder.parent)
     config.CourseDirectory.root = str(folder)
@@ -29,6 +30,21 @@ def configure(config: Any, folder: Path) -> None:
     sources = sorted({assignment.source.name for assignment in course.assignments.values()})
     config.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "*.part", *sources]
     config.AssignLatePenalties.plugin_class = LatePenalty
-    config.GenerateFeedback.preprocessors = [GetGrades, HideHiddenTests, CSSHTMLHeaderPreprocessor]
+    config.GenerateFeedback.exporter_class = FeedbackExporter
+    config.GenerateFeedback.preprocessors = [GetGrades, ExplainGrades]
+    # nbgrader's own steps, in its order, but for how a file is read, run and judged
+    config.Autograde.exporter_class = RepairingExporter
+    config.Autograde.autograde_preprocessors = [
+        SealedExecute,
+        IgnorePattern,
+        ClearMetadataPreprocessor,
+        LimitOutput,
+        SaveJudgedGrades,
+        AssignLatePenalties,
+    ]  # that the cells' metadata is in order was checked when it was read, and nothing has changed it
+    config.ClearMetadataPreprocessor.preserve_cell_metadata_mask = {"nbgrader", "labkit"}
+    config.ClearMetadataPreprocessor.preserve_nb_metadata_mask = {("language_info", "name"), "labkit_grading"}
+    # seconds for each cell: honest training in a lab fits, and an endless loop does not hold up the class for long
+    config.SealedExecute.limits = {"cell_seconds": 60.0}
     config.KernelManager.update(KERNEL_SETTINGS)
-    config.Execute.timeout = 60  # seconds for each cell
+    config.Execute.timeout = 60  # `nbgrader validate` runs notebooks in a kernel, as their authors do

@@ -116,16 +116,19 @@ def course_folder(original: Course, assignment_id: str, root: Path | None) -> Co
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise LabkitError(f"{root} is not an empty folder", todo="Name a folder that is empty or does not exist yet")
     source = original.assignment(assignment_id).source
-    for path in (
+    needed = (
         original.root / "notebooks" / "course.toml",
         original.root / "assignments" / "nbgrader_config.py",
         mistakes_file(original, assignment_id),
         source,
-    ):
+    )
+    for path in needed:
         if not path.is_file():
             raise LabkitError(
                 f"{path} is missing", "The demonstration is made from it", "Run this in a checkout of the course"
             )
+    hints = original.root / "assignments" / "hints" / f"{assignment_id}.toml"
+    for path in (*needed, *([hints] if hints.is_file() else [])):
         place = root / path.relative_to(original.root)
         place.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, place)

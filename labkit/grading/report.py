@@ -21,7 +21,8 @@ class StudentResult:
     """One student. ``score`` is what counts: the cells' points, marks given by hand among them, less ``late_penalty``.
 
     ``error`` says why a submission could not be graded, and is None where it could. ``needs_manual`` is True while
-    something waits to be marked by hand.
+    something waits to be marked by hand. ``sealed`` is False where the student's code ran without a wall, ``stopped``
+    says why it did not run to its end, and ``seconds`` is how long it ran.
     """
 
     score: float
@@ -31,15 +32,22 @@ class StudentResult:
     error: str | None = None
     cells: dict[str, CellResult] = field(default_factory=dict)
     late_penalty: float = 0.0
+    sealed: bool = True
+    stopped: str = ""
+    seconds: float = 0.0
 
 
 @dataclass
 class Report:
-    """Every submission of one assignment, and how long grading took."""
+    """Every submission of one assignment, and how long grading took.
+
+    ``unchanged`` is how many were not run again, as nothing that their grades depend on had changed.
+    """
 
     assignment: str
     seconds: float
     students: dict[str, StudentResult]
+    unchanged: int = 0
 
     @property
     def errors(self) -> dict[str, str]:
@@ -47,10 +55,14 @@ class Report:
         return {name: student.error for name, student in self.students.items() if student.error}
 
     def to_dict(self) -> dict[str, Any]:
-        """The report in the schema of ``labkit grade --json``. The late penalty is in ``score`` already."""
+        """The report in the schema of ``labkit grade --json``. The late penalty is in ``score`` already.
+
+        A student whose code ran without a wall has ``"sealed": false`` besides.
+        """
         students = {name: asdict(student) for name, student in sorted(self.students.items())}
         for student in students.values():
-            del student["late_penalty"]
+            for name in ("late_penalty", "stopped", "seconds", *(["sealed"] if student["sealed"] else [])):
+                del student[name]
         return {"assignment": self.assignment, "seconds": round(self.seconds, 3), "students": students}
 
     def to_json(self) -> str:
@@ -69,6 +81,11 @@ class Report:
         lines.append(
             f"{graded} of {len(self.students)} submission(s) of {self.assignment} graded in {self.seconds:.1f} s."
         )
+        if self.unchanged:
+            lines.append(f"{self.unchanged} of them had not changed since, and were not run again.")
+        unsealed = sum(not student.sealed for student in self.students.values())
+        if unsealed:
+            lines.append(f"UNSEALED: the code of {unsealed} of them ran without a wall. Do not rely on their points.")
         by_hand = sum(student.needs_manual for student in self.students.values())
         if by_hand:
             lines.append(f"{by_hand} of them to be marked by hand: `nbgrader formgrader`, in the folder assignments/.")
@@ -88,7 +105,9 @@ class Report:
 def _notes(student: StudentResult) -> str:
     if student.error:
         return f"NOT GRADED: {student.error}"
-    notes = []
+    notes = [] if student.sealed else ["UNSEALED"]
+    if student.stopped:
+        notes.append(student.stopped.rstrip("."))
     if student.late_penalty:
         notes.append(f"late, -{student.late_penalty:g}")
     if student.needs_manual:

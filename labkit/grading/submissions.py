@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+import nbformat
 
 from labkit.course import Assignment, Course
 from labkit.errors import LabkitError, unknown
@@ -119,27 +120,14 @@ def problem_with(notebook: Path, assignment: Assignment) -> str:
         return f"{notebook.name} is a folder."
     except OSError as error:
         return f"{notebook.name} cannot be read: {error.strerror or error}."
-    if not content.strip():
-        return f"{notebook.name} is empty."
+    from labkit.grading.repair import problem_with_content
+
+    known = assignment.release if assignment.release.is_file() else assignment.notebook
     try:
-        data = json.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError:
-        return f"{notebook.name} is not a notebook: it is not even text."
-    except (json.JSONDecodeError, RecursionError) as error:
-        cut_off = content.lstrip().startswith(b"{")
-        what = "a damaged notebook, perhaps cut off while it was copied" if cut_off else "not a notebook"
-        where = f" (line {error.lineno})" if isinstance(error, json.JSONDecodeError) else ""
-        return f"{notebook.name} is {what}{where}."
-    if not isinstance(data, dict) or not isinstance(data.get("nbformat"), int):
-        return f"{notebook.name} is not a notebook, though it is JSON."
-    if data["nbformat"] < 4:
-        return ""  # nbgrader converts notebooks of the older formats by itself
-    if not isinstance(data.get("cells"), list):
-        return f"{notebook.name} is a notebook without cells."
-    ours = _grade_ids(_load(assignment.release) or _load(assignment.notebook) or {})
-    if ours and not ours & _grade_ids(data):
-        return f"{notebook.name} is a notebook, but none of its cells belongs to {assignment.id}."
-    return ""
+        ours = nbformat.read(known, as_version=4)
+    except (OSError, ValueError) as error:
+        raise LabkitError(f"{known} cannot be read", str(error), "Run `labkit build`, then `labkit release`") from error
+    return problem_with_content(content, ours, notebook.name)
 
 
 def _inspect(folder: Path, assignment: Assignment) -> Submission:
@@ -168,16 +156,3 @@ def _problem_with_timestamp(path: Path) -> str:
     except (ValueError, OverflowError, OSError):
         return "timestamp.txt does not hold a date."
     return ""
-
-
-def _load(path: Path) -> dict | None:
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-
-
-def _grade_ids(notebook: dict) -> set[str]:
-    cells = (cell for cell in notebook.get("cells", []) if isinstance(cell, dict))
-    entries = (metadata.get("nbgrader") for cell in cells if isinstance(metadata := cell.get("metadata"), dict))
-    return {str(entry.get("grade_id")) for entry in entries if isinstance(entry, dict)} - {"setup", "imports", "None"}
