@@ -6,9 +6,10 @@ import csv
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import nbformat
 import pytest
 
 from labkit import build
-from labkit.course import Course
+from labkit.course import Course, load_course
 from labkit.errors import LabkitError
 from labkit.grading import Report, export_csv, feedback, grade, release, submissions, submit
 from labkit.grading.batch import leaked_lines
@@ -219,6 +220,30 @@ def test_nbgraders_own_command_line_reads_what_we_wrote(graded: Class, tmp_path)
     done = subprocess.run(command, cwd=graded.folder, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     assert mine.read_text() == graded.table.read_text()
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (["validate", f"autograded/perfect/{PS}/{PS}.ipynb"], "Success! Your notebook passes all the tests."),
+        (["validate", f"autograded/blank/{PS}/{PS}.ipynb"], "VALIDATION FAILED ON 14 CELL(S)!"),
+        (["generate_feedback", PS, "--student=blank", "--force"], f"feedback/blank/{PS}/{PS}.html"),
+        (["autograde", PS, "--student=perfect", "--force"], "Autograding"),
+    ],
+    ids=["validate right", "validate blank", "generate_feedback", "autograde"],
+)
+def test_nbgraders_other_commands_work_on_it_too(graded: Class, command, words, tmp_path):
+    folder = shutil.copytree(graded.course.root, tmp_path / "course") / "assignments"
+    tool = [sys.executable, "-m", "nbgrader", *command]
+    done = subprocess.run(tool, cwd=folder, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout + done.stderr
+    if command[0] == "autograde":  # the same path as `labkit grade`, so the same grades
+        after = load_course(folder.parent)
+        assert grade(after, PS, students=["perfect"], progress=False).students["perfect"] == replace(
+            graded.report.students["perfect"],
+            seconds=pytest.approx(0, abs=300),
+        )
 
 
 def test_feedback_names_the_mistake_and_hides_the_hidden_tests(graded: Class, solution):
