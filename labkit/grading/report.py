@@ -88,7 +88,9 @@ class Report:
             lines.append(f"UNSEALED: the code of {unsealed} of them ran without a wall. Do not rely on their points.")
         by_hand = sum(student.needs_manual for student in self.students.values())
         if by_hand:
-            lines.append(f"{by_hand} of them to be marked by hand: `nbgrader formgrader`, in the folder assignments/.")
+            lines.append(
+                f"{by_hand} of them to be marked by hand: `jupyter lab` in assignments/, Nbgrader, Formgrader."
+            )
         return "\n".join(lines)
 
     def _hardest(self) -> list[str]:

@@ -33,6 +33,12 @@ class Worker:
     """
 
     def __init__(self, imports: tuple[str, ...] = (), *, sealed: bool = True, disk: int = Limits.disk) -> None:
+        if sys.platform != "linux":
+            raise LabkitError(
+                "Grading needs Linux",
+                f"This is {sys.platform}",
+                "Use WSL, a virtual machine, or a Linux machine by Dask",
+            )
         if sealed:
             walls.check()
         self.sealed = sealed
