@@ -16,6 +16,7 @@ def configure(config: Any, folder: Path) -> None:
     Raises LabkitError where the manifest beside it cannot be read.
     """
     from nbconvert.preprocessors import ClearMetadataPreprocessor
+    from nbconvert.preprocessors.sanitize import SanitizeHTML
     from nbgrader.preprocessors import AssignLatePenalties, GetGrades, IgnorePattern, LimitOutput
 
     from labkit.grading.feedback_page import ExplainGrades, FeedbackExporter
@@ -32,6 +33,11 @@ def configure(config: Any, folder: Path) -> None:
     config.AssignLatePenalties.plugin_class = LatePenalty
     config.GenerateFeedback.exporter_class = FeedbackExporter
     config.GenerateFeedback.preprocessors = [GetGrades, ExplainGrades]
+    # Formgrader shows a student's text and outputs to the instructor, with the instructor's rights: no scripts in them
+    config.HTMLExporter.preprocessors = [SanitizeHTML]
+    config.HTMLExporter.sanitize_html = True
+    config.FeedbackExporter.preprocessors = []  # this page takes care of it by itself
+    config.FeedbackExporter.sanitize_html = False
     # nbgrader's own steps, in its order, but for how a file is read, run and judged
     config.Autograde.exporter_class = RepairingExporter
     config.Autograde.autograde_preprocessors = [

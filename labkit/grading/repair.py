@@ -428,6 +428,7 @@ class _Match:
         self.found: dict[int, _Cell] = {}
         self.how: dict[int, str] = {}
         self.taken: set[_Cell] = set()
+        self.settings: dict[str, list[str]] = {}  # what was changed in the metadata, and in which cells
         self.copies: set[_Cell] = set()  # of what the student was not to change: these are no answers
         self.parsed = sum(len(cell.text) for cell in cells) <= _PARSED
         for cell in cells:
@@ -590,6 +591,9 @@ class _Match:
             else:
                 continue
             placed.append(((place.position, -1), node))
+        for changed, names in self.settings.items():  # one sentence for all: a tool that changes one cell changes many
+            cells = f"the cell '{names[0]}'" if len(names) == 1 else f"{len(names)} cells"
+            self.notes.append(f"The settings of {cells} were put back ({changed}).")
         order = [cell.index for _, cell in sorted(self.found.items())]
         if order != sorted(order):
             self.notes.append("Some cells stood in another order; those of the assignment were put back into its own.")
@@ -609,7 +613,7 @@ class _Match:
                 was = f"was called '{cell.called[:60]}'" if cell.called else "had lost its name"
                 self.notes.append(f"{place} {was}; {by}.")
         elif changed := _changed_settings(cell.entry, place.cell.metadata.nbgrader):
-            self.notes.append(f"The settings of the cell '{place.grade_id}' were put back ({', '.join(changed)}).")
+            self.settings.setdefault(", ".join(changed), []).append(place.grade_id)
         if cell.kind != place.cell.cell_type:
             done = "read as" if place.editable else "put back as"
             kind = "code" if place.cell.cell_type == "code" else "text"

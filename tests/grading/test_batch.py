@@ -618,3 +618,25 @@ def test_a_page_of_feedback_is_written_again_only_where_it_would_say_something_e
     after = {student: page.stat().st_mtime_ns for student, page in pages.items()}
     assert after["ada"] > before["ada"] and after["bao"] == before["bao"]
     assert "<b>39</b> of 40 points" in pages["ada"].read_text(encoding="utf-8")
+
+
+def test_formgrader_shows_an_instructor_no_script_of_a_student(new_class):
+    from nbconvert.exporters import HTMLExporter
+
+    made = new_class("ada")
+    notebook = nbformat.read(made.course.assignment(PS).release, as_version=4)
+    evil = "<script>steal()</script><img src=x onerror=steal()>"
+    notebook.cells.append(nbformat.v4.new_markdown_cell(f"Hello **there** {evil}"))
+    shown = nbformat.v4.new_output(
+        "display_data", {"text/html": f"<b>bold</b>{evil}", "image/svg+xml": f"<svg>{evil}</svg>"}
+    )
+    notebook.cells.append(nbformat.v4.new_code_cell("1", outputs=[shown]))
+    # as formgrader's server extension makes its exporter
+    exporter = HTMLExporter(config=NbgraderCourse(made.course).api.config)
+    page, _ = exporter.from_notebook_node(notebook)
+    assert (
+        "steal()" in page
+        and "<script>steal" not in page
+        and "onerror=steal" not in page.replace("&lt;img src=x onerror", "")
+    )
+    assert "<strong>there</strong>" in page and "<b>bold</b>" in page

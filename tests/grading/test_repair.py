@@ -291,7 +291,7 @@ DAMAGE = [
     ),
     (reordered, "Some cells stood in another order"),
     (points, r"The settings of the cell 'flatten-tests' were put back \(points\)."),
-    (schema, r"The settings of the cell 'flatten' were put back \(schema_version\)."),
+    (schema, r"The settings of \d+ cells were put back \(schema_version\)."),
     (split_by_jupyterlab, "The answer 'conv-by-hand' was split into several cells; it was put together again."),
     (metadata_gone, "The answer 'model' had lost its name"),
     (fields_gone, r"\d+ cell\(s\) had no valid type"),

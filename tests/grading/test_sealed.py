@@ -271,6 +271,7 @@ FORGED = {
     "no answer, and no interruption": "import signal\ndef f(*a):\n    signal.signal(signal.SIGINT, signal.SIG_IGN)\n    while True: pass",
     "a list without end": "def f(*a): return iter(int, 1)",
     "a pickle with a sting": "class P:\n    def __reduce__(self): return (__import__('os').system, ('touch /tmp/stung',))\ndef f(*a): return P()",
+    "writing into the judge's modules": "import gc\nfrom labkit.grading.sealed.wire import Wire\nwire = [w for w in gc.get_objects() if isinstance(w, Wire)][0]\ndef f(*a):\n    update = [[n, 'object', 'library', ['a', 'b'], [['allclose', 5], ['__builtins__', 5]]] for n in range(0, 40, 2)]\n    wire.send({'values': {'root': 5, 'new': update}, 'gradients': True})\n    return 0",
     "deep recursion": "import sys\nsys.setrecursionlimit(10**6)\ndef f(*a): return f(*a)",
 }
 
@@ -341,6 +342,29 @@ def test_nothing_is_left_for_the_next_student(worker):
     worker.run(job(("student", leave)))
     outcome = worker.run(job(("student", look), ("tests", "assert found == ['False'] * 3, found"), answers="found"))
     assert scores(outcome) == [2.0], outcome.cells[-1].message
+
+
+def test_what_the_wall_itself_has_put_there_cannot_be_spoilt(worker):
+    outcome = worker.run(
+        job(("student", "import os\nfor place in ('/tmp', '/tmp/home', '/dev/shm'): os.chmod(place, 0)"))
+    )
+    assert not outcome.stopped
+    look = "open('/tmp/x', 'w').write('y')\nfrom importlib import reload\nimport wave\nn = 1"
+    outcome = worker.run(job(("student", look), ("tests", "assert n == 1"), answers="n"))
+    assert scores(outcome) == [2.0], outcome.cells[0].outputs
+
+
+def test_the_names_of_the_tests_are_not_handed_over(worker):
+    take = "def f(names):\n    names['close'] = lambda *a: True\n    return 1"
+    test = "def close(a, b):\n    return a == b\nf(globals())\nassert close(1, 2)"
+    outcome = worker.run(job(("student", take), ("tests", test), answers="f"))
+    assert scores(outcome) == [0.0] and "cannot be handed" in outcome.cells[1].message
+
+
+def test_a_module_that_was_an_argument_stays_the_judges_own(worker):
+    patch = "def f(module):\n    module.allclose = lambda *a: True\n    module.__dict__['allclose'] = lambda *a: True\n    return 1"
+    outcome = worker.run(job(IMPORTS, ("student", patch), ("tests", "f(np)\nassert np.allclose(1, 2)"), answers="f"))
+    assert scores(outcome) == [0.0]
 
 
 def test_shared_memory_of_the_kernel_is_not_passed_on(worker):

@@ -60,6 +60,7 @@ class Heap:
     ) -> None:
         self.objects: dict[int, Any] = {}
         self.home = home  # the module whose classes a judge's test cells define
+        self.private: Any = None  # that module's namespace, which is never shared
         self.bridge: list[Any] = []  # results of the call in hand through which gradients may flow back
         self.bridged: list[tuple[int, Any]] = []  # the same on the judge's side, with their places in the list above
         self._numbers: dict[int, int] = {}
@@ -117,6 +118,8 @@ class Heap:
                 raise NotData("an object without a number")
             record = (kind, *[_with_blobs(part, blobs) for part in rest])
             known = self.objects.get(number)
+            if known is not None and not self._may_change(number, record):
+                raise NotData("an object that has become another")
             if known is None:
                 # Immutable containers are made only when their parts are there, so they come in an order that allows it
                 known = _make(self, number, record)
@@ -126,6 +129,12 @@ class Heap:
             _fill(self, record, thing)
             self._known[number] = record
         return self.value(message["root"])
+
+    def _may_change(self, number: int, record: tuple) -> bool:
+        """Whether a record is a newer state of a shared object. A student may change what is in a list, an array or an
+        object of a test; nobody may write into a module or a class that was only mentioned."""
+        before = self._known.get(number)
+        return before is not None and (self._opaque is not None or before[0] == record[0])
 
     def value(self, encoded: Any) -> Any:
         """The value that :class:`_Packing` wrote as ``encoded``."""
@@ -276,6 +285,8 @@ def _record(heap: Heap, thing: Any, value: Callable[[Any], Any]) -> tuple:
     """One object as (kind, parts ...), its parts as values. Equal objects give equal records."""
     kind = type(thing)
     torch = sys.modules.get("torch")
+    if thing is heap.private:
+        raise NotData("The names of the tests cannot be handed to the student's process.")
     if kind is list or kind is collections.deque:
         return ("list" if kind is list else "deque", [value(item) for item in list(thing)])
     if kind is tuple:

@@ -24,7 +24,7 @@ from typing import Any
 from labkit.grading.jobs import Cell, CellOutcome, Job, Outcome
 from labkit.grading.sealed.heap import Heap, NotData, random_state
 from labkit.grading.sealed.stand_ins import error_class, is_stand_in, make_stand_in
-from labkit.grading.sealed.student import Recorder, _Stream
+from labkit.grading.sealed.student import Recorder, Stream, printing
 from labkit.grading.sealed.wire import Late, Lost, Wire
 
 PATIENCE = 2.0  # seconds an interrupted student's process has to answer before it is ended
@@ -59,20 +59,24 @@ class Session:
         """Ask, and wait for the answer. :class:`Ended` where there is nobody, :class:`TimeUp` where it took too long."""
         if self.stopped:
             raise Ended(self.stopped)
+        sent = False
         try:
             self.wire.send(message, blobs)
+            sent = True
             return self.wire.receive(seconds)
         except Lost as error:
             self.stopped = "The student's program ended before the notebook did."
             raise Ended(self.stopped) from error
         except (Late, TimeUp):
-            self._interrupt()
+            self._interrupt(sent)
             raise TimeUp from None
 
-    def _interrupt(self) -> None:
-        """Stop what the student's process is at; end the process where it does not stop."""
+    def _interrupt(self, sent: bool) -> None:
+        """Stop what the student's process is at; end it where it does not stop, or does not even read a request."""
         signal.setitimer(signal.ITIMER_REAL, 0)
         try:
+            if not sent:
+                raise Late
             self.events.send({"event": "interrupt"})
             self.wire.receive(PATIENCE)
         except (Late, Lost):
@@ -205,7 +209,7 @@ def _replay(printed: Any) -> None:
     A test that has redirected ``sys.stdout`` reads it. Otherwise it is dropped: it could show what the hidden tests ask.
     """
     stream = sys.stdout if printed["name"] == "stdout" else sys.stderr
-    if not isinstance(stream, _Stream):
+    if not isinstance(stream, Stream):
         stream.write(str(printed["text"]))
 
 
@@ -218,6 +222,7 @@ class Judge:
         self.module = types.ModuleType("__main__")
         self.space = self.module.__dict__
         self.space["get_ipython"] = lambda: shell
+        session.heap.private = self.space
         self.mentioned: set[str] = set()
         self.bound: dict[str, int] = {}  # names that the instructor's cells have bound, and the cell that did so last
         self.literal = False  # whether the last expression that was run is a constant
@@ -353,7 +358,7 @@ class Judge:
     def _exec(self, tree: ast.Module, name: str) -> Any:
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         self.literal = isinstance(last, ast.Expr) and isinstance(last.value, ast.Constant)
-        with self._printing():
+        with printing(self.recorder):
             exec(compile(tree, f"<{name}>", "exec"), self.space)
             if not isinstance(last, ast.Expr):
                 return None
@@ -394,15 +399,6 @@ class Judge:
             for name, thing in found.items()
             if is_stand_in(thing) and (number := self.session.heap.number(thing))
         }
-
-    @contextmanager
-    def _printing(self) -> Iterator[None]:
-        before = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = _Stream(self.recorder, "stdout"), _Stream(self.recorder, "stderr")
-        try:
-            yield
-        finally:
-            sys.stdout, sys.stderr = before
 
     @contextmanager
     def _limited(self) -> Iterator[None]:

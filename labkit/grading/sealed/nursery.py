@@ -59,10 +59,12 @@ def students(control: socket.socket, modules: list[str]) -> None:
 
     ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)  # no child may trace this process or write to its memory
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    shell = warm_up(modules)
     sealed = os.getpid() == 1
     places = [Path("/tmp"), Path("/dev/shm")] if sealed else []
     kept = {place: _entries(place) for place in places}
+    shell = warm_up(modules)
+    for place in places:
+        _empty(place, kept[place])  # imports leave caches, in which a student could leave a note for the next
     child, limits = 0, {}
     control.send(b'{"ready": true}')
     while True:
@@ -93,7 +95,7 @@ def students(control: socket.socket, modules: list[str]) -> None:
         elif message.get("do") == "end":
             ended = _end_all(child, sealed)
             child = 0
-            clean = all(_empty(place, kept[place]) for place in places) and not _left_in_kernel()
+            clean = all(_emptied(place, kept[place]) for place in places) and not _left_in_kernel()
             control.send(json.dumps({"clean": clean, "ended": ended}).encode())
         if child:
             reason = _reaped(child) or _too_much(child, limits, sealed)
@@ -262,26 +264,29 @@ def _end_all(child: int, sealed: bool) -> str:
             ended = _told(status)
 
 
-def _entries(folder: Path) -> set[str]:
-    """Everything in a folder that was there before any student was, mount points among it."""
-    device, found, todo = folder.stat().st_dev, set(), [folder]
+def _entries(folder: Path) -> dict[str, int]:
+    """What the wall itself has put into a folder (mount points and the folders above them), with their modes."""
+    device, found, todo = folder.stat().st_dev, {str(folder): folder.stat().st_mode}, [folder]
     while todo:
         for entry in os.scandir(todo.pop()):
-            found.add(entry.path)
-            if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_dev == device:
+            status = entry.stat(follow_symlinks=False)
+            if status.st_dev == device and stat.S_ISDIR(status.st_mode):
                 todo.append(Path(entry.path))
+                found[entry.path] = status.st_mode
+            else:
+                found[entry.path] = 0  # mounted there, and read-only
     return found
 
 
-def _empty(folder: Path, kept: set[str]) -> bool:
-    """Remove what a student has left in a folder; False where something resists."""
+def _empty(folder: Path, kept: dict[str, int]) -> bool:
+    """Remove what a student has left in a folder; False where something resists or is missing."""
     todo = [folder]
-    device = folder.stat().st_dev
     while todo:
         place = todo.pop()
+        place.chmod(stat.S_IMODE(kept[str(place)]))
         for entry in list(os.scandir(place)):
             if entry.path in kept:
-                if entry.is_dir(follow_symlinks=False) and entry.stat(follow_symlinks=False).st_dev == device:
+                if kept[entry.path]:
                     todo.append(Path(entry.path))
             elif entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, onerror=_make_removable)
@@ -289,7 +294,14 @@ def _empty(folder: Path, kept: set[str]) -> bool:
                     return False
             else:
                 Path(entry.path).unlink()
-    return True
+    return all(map(os.path.lexists, kept))
+
+
+def _emptied(folder: Path, kept: dict[str, int]) -> bool:
+    try:
+        return _empty(folder, kept)
+    except OSError:  # whatever a student has made of it, a new nursery does not have it
+        return False
 
 
 def _make_removable(function: Callable[..., Any], path: str, _: Any) -> None:

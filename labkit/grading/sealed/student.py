@@ -18,7 +18,7 @@ import sys
 import time
 import traceback
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -76,7 +76,7 @@ class Recorder:
         return text
 
 
-class _Stream(io.TextIOBase):
+class Stream(io.TextIOBase):
     """``sys.stdout`` or ``sys.stderr`` of the student's cells."""
 
     encoding = "utf-8"
@@ -92,6 +92,17 @@ class _Stream(io.TextIOBase):
 
     def writable(self) -> bool:
         return True
+
+
+@contextmanager
+def printing(recorder: Recorder) -> Iterator[None]:
+    """Send what is printed to a recorder for as long as the ``with`` lasts."""
+    before = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = Stream(recorder, "stdout"), Stream(recorder, "stderr")
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
 
 
 def make_shell() -> Any:
@@ -187,7 +198,7 @@ class Student:
     def _cell(self, message: dict[str, Any], _: list[bytes]) -> tuple[dict[str, Any], list[bytes]]:
         self.recorder.begin()
         start = time.perf_counter()
-        with self._printing():
+        with printing(self.recorder):
             result = self.shell.run_cell(message["source"], store_history=False, silent=False)
         error = result.error_before_exec or result.error_in_exec
         if error is not None:
@@ -201,15 +212,6 @@ class Student:
             "error": None if error is None else self._told(error),
         }
         return {"cell": reply}, []
-
-    @contextmanager
-    def _printing(self) -> Any:
-        before = sys.stdout, sys.stderr
-        sys.stdout, sys.stderr = _Stream(self.recorder, "stdout"), _Stream(self.recorder, "stderr")
-        try:
-            yield
-        finally:
-            sys.stdout, sys.stderr = before
 
     # -- what the judge asks ------------------------------------------------------------------------------------
 
@@ -255,7 +257,7 @@ class Student:
         if torch is not None:
             torch.set_grad_enabled(message["gradients"])
         error, result = None, None
-        with self._printing():
+        with printing(self.recorder):
             try:
                 result = what()
             except BaseException as raised:

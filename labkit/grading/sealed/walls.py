@@ -25,6 +25,7 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+from labkit.data import cache_folder
 from labkit.errors import LabkitError
 
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64")
@@ -71,7 +72,7 @@ def command(inner: list[str], disk: int) -> list[str]:
         raise _no_wall("bubblewrap is not installed")
     wall = [bubblewrap, "--unshare-all", "--die-with-parent", "--new-session", "--as-pid-1", "--hostname", "sealed"]
     wall += ["--cap-drop", "ALL", "--uid", "1000", "--gid", "1000", "--clearenv"]
-    for name, value in environment().items():
+    for name, value in {**environment(), **_data()}.items():
         wall += ["--setenv", name, value]
     for path in map(Path, _SYSTEM):
         if path.is_symlink():
@@ -82,9 +83,15 @@ def command(inner: list[str], disk: int) -> list[str]:
         wall += ["--ro-bind-try", place, place]
     wall += ["--proc", "/proc", "--dev", "/dev", "--size", str(_DEVICE_ROOM), "--tmpfs", "/dev/shm"]
     wall += ["--size", str(disk), "--tmpfs", "/tmp"]
-    for place in _readable():
+    for place in [*_readable(), *_data().values()]:
         wall += ["--ro-bind", place, place]
     return [*wall, "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/tmp", "--", *inner]
+
+
+def _data() -> dict[str, str]:
+    """The folders in which labkit looks for data sets, so that tests and answers find the same ones."""
+    places = {"LABKIT_DATA": os.environ.get("LABKIT_DATA", ""), "LABKIT_CACHE": str(cache_folder())}
+    return {name: str(Path(place).resolve()) for name, place in places.items() if place and Path(place).is_dir()}
 
 
 def _readable() -> list[str]:

@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 LARGEST = 256 << 20  # bytes in one message
+LARGEST_TEXT = 32 << 20  # bytes of them that are JSON, which takes many times as much memory when it is read
 _HEADER = struct.Struct(">QI")
 
 
@@ -48,8 +49,8 @@ class Wire:
         deadline = None if seconds is None else time.monotonic() + seconds
         self._fill(_HEADER.size, deadline)
         total, text_size = _HEADER.unpack_from(self._pending)
-        if total > self.largest or text_size > total:
-            raise Lost(f"a message of {total} bytes, where {self.largest} are allowed")
+        if total > self.largest or text_size > min(total, LARGEST_TEXT):
+            raise Lost(f"a message of {total} bytes, {text_size} of them text, is larger than allowed")
         self._fill(_HEADER.size + total, deadline)
         view = bytes(self._pending[_HEADER.size : _HEADER.size + total])
         del self._pending[: _HEADER.size + total]
