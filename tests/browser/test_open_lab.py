@@ -95,8 +95,9 @@ def test_the_start_page_opens_and_its_first_cells_run(page: Any, taken_port: int
         page.goto(address)
         page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('Start here')", timeout=60_000)
         # The kernel is there and labkit is importable in it: run the set-up cell and look for its execution count.
-        page.locator(".jp-CodeCell").first.click()
-        page.keyboard.press("Shift+Enter")
+        # A key that is pressed before the kernel has answered, or beside the editor, is lost.
+        page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=60_000)
+        page.locator(".jp-CodeCell .cm-content").first.press("Shift+Enter")
         page.wait_for_selector(".jp-CodeCell .jp-InputPrompt:has-text('[1]')", timeout=60_000)
         assert page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stderr']").count() == 0
         assert page.locator("text=Would you like to").count() == 0, "JupyterLab asks nothing of a new user"

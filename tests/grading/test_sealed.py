@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
@@ -499,6 +500,16 @@ def test_files_beside_the_notebook_are_there_and_shadow_nothing_of_the_judge(wor
     assert scores(outcome) == [2.0], outcome.cells[-1].message
 
 
+def test_memory_is_told_for_answers_and_for_what_a_test_made_them_use(worker):
+    outcome = worker.run(
+        job(("student", "def f(n): return len(b'x' * n)"),
+            ("tests", "assert f(10) == 10"), ("tests", "assert f(300_000_000) == 300_000_000"), answers="f")
+    )  # fmt: skip
+    assert scores(outcome) == [2.0, 2.0]
+    answer, small, large = [cell.memory for cell in outcome.cells]
+    assert 0 < answer <= small < large - 200_000_000
+
+
 def test_the_same_job_gives_the_same_outcome(worker):
     cells = [IMPORTS, ("student", "x = (np.random.rand(), torch.rand(1).item(), __import__('random').random())\nx")]
     first, second = (worker.run(job(*cells)).cells[1].outputs for _ in range(2))
@@ -535,3 +546,69 @@ def test_unsealed_is_possible_and_marked():
     with Worker(("numpy",), sealed=False) as worker:
         outcome = worker.run(job(("student", "def f(): return 1"), ("tests", "assert f() == 1"), answers="f"))
     assert scores(outcome) == [2.0] and not outcome.sealed
+
+
+@pytest.mark.slow
+def test_keras_models_cross_both_ways():
+    pytest.importorskip("tensorflow")
+    imports = ("shared", "import numpy as np\nimport keras\nimport tensorflow as tf")
+    answer = """
+    def build():
+        return keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax", name="out")])
+
+    def train(model, X, y):
+        model.compile(optimizer="sgd", loss="sparse_categorical_crossentropy")
+        return model.fit(X, y, epochs=2, verbose=0).history["loss"]
+
+    def double(t):
+        return t * 2
+    """
+    of_the_student = """
+    model = build()
+    assert isinstance(model, keras.Model) and model.count_params() == 15
+    assert model.layers[0].units == 3 and model.layers[0].name == "out"
+    out = model.predict(np.ones((2, 4)), verbose=0)
+    assert out.shape == (2, 3) and np.allclose(out.sum(axis=1), 1)
+    model.layers[0].set_weights([np.zeros((4, 3)), np.zeros(3)])
+    assert np.allclose(model(np.ones((2, 4))), 1 / 3)
+    """
+    of_the_test = """
+    keras.utils.set_random_seed(1)
+    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+    before = [w.copy() for w in model.get_weights()]
+    X, y = np.random.rand(30, 4), np.arange(30) % 3
+    losses = train(model, X, y)
+    assert len(losses) == 2 and losses[1] < losses[0]
+    assert not np.allclose(before[0], model.get_weights()[0])
+    again = train(model, X, y)
+    assert again[1] < losses[1]
+    t = double(tf.constant([1.0, 2.0]))
+    assert isinstance(t, tf.Tensor) and t.numpy().tolist() == [2, 4]
+    """
+    slow = Limits(cell_seconds=60, total_seconds=200)
+    with Worker(("numpy", "tensorflow", "keras")) as worker:
+        made = job(
+            imports,
+            ("student", answer),
+            ("tests", of_the_student),
+            ("tests", of_the_test),
+            answers="build train double",
+        )
+        outcome = worker.run(replace(made, limits=slow))
+    assert scores(outcome) == [2.0, 2.0], [cell.message for cell in outcome.cells]
+
+
+@pytest.mark.slow
+def test_arrays_of_jax_cross_both_ways():
+    pytest.importorskip("jax")
+    imports = ("shared", "import numpy as np\nimport jax\nimport jax.numpy as jnp")
+    answer = "def f(x): return {'y': jnp.sin(x), 'g': jax.grad(lambda v: (v**2).sum())(x)}"
+    test = """
+    out = f(jnp.arange(3.0))
+    assert isinstance(out["y"], jax.Array) and np.allclose(out["y"], np.sin(np.arange(3)))
+    assert np.allclose(out["g"], [0, 2, 4])
+    """
+    with Worker(("numpy", "jax")) as worker:
+        made = job(imports, ("student", answer), ("tests", test), answers="f")
+        outcome = worker.run(replace(made, limits=Limits(cell_seconds=60, total_seconds=200)))
+    assert scores(outcome) == [2.0], outcome.cells[-1].message

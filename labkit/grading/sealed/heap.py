@@ -259,9 +259,11 @@ def _references(record: Any) -> Iterable[int]:
 def _again(heap: Heap, number: int, value: Callable[[Any], Any]) -> tuple | None:
     """The record of an object that was shared before, where its kind cannot be told again from this side."""
     known = heap._known.get(number)
-    if known is None or known[0] not in ("handle", "pickle", "object", "function"):
+    if known is None or known[0] not in ("handle", "pickle", "object", "function", "keras"):
         return None
     thing = heap.objects[number]
+    if known[0] == "keras":
+        return ("keras", known[1], [value(weights) for weights in thing.get_weights()])
     if known[0] == "object":
         return ("object", known[1], known[2], _attributes(thing, value))
     if known[0] == "function":
@@ -329,6 +331,10 @@ def _record(heap: Heap, thing: Any, value: Callable[[Any], Any]) -> tuple:
         return record
     if heap._opaque is not None:
         return ("handle", heap._opaque(thing))
+    keras = sys.modules.get("keras")
+    if keras is not None and hasattr(keras, "Model") and isinstance(thing, keras.Model):
+        # A test's model is sent once; after that its weights are kept equal. A student's stays a handle.
+        return ("keras", _dump(heap, thing), [value(weights) for weights in thing.get_weights()])
     return _pickled(heap, thing, value)
 
 
@@ -559,7 +565,7 @@ def _make(heap: Heap, number: int, record: tuple) -> Any:
             raise NotData(f"a {kind} that is none: {error}") from error
     if kind == "handle" and heap._stand_in is not None:
         return heap._stand_in(number, record[1])
-    if kind in ("pickle", "function") and heap._opaque is not None:
+    if kind in ("pickle", "function", "keras") and heap._opaque is not None:
         import pickle
 
         return pickle.loads(record[1])
@@ -610,6 +616,10 @@ def _fill(heap: Heap, record: tuple, thing: Any) -> None:
         else:
             thing.__dict__.clear()
             thing.__dict__.update(kept | state)
+    elif kind == "keras":
+        weights = [heap.value(item) for item in record[2]]
+        if not all(map(np.array_equal, weights, thing.get_weights())):
+            thing.set_weights(weights)
     elif kind in ("table", "series"):
         new = (_table if kind == "table" else _series)(heap, record)
         if not thing.equals(new) or not thing.index.equals(new.index):

@@ -50,6 +50,7 @@ class Session:
         self.modules: list[Any] = []
         self.named: set[int] = set()  # classes that the test cell names, whose operators may answer
         self.stopped = ""
+        self.memory = 0  # bytes that the student's process has used at its peak, as far as it has said
         self._calls = 0
         self._random: Any = None
 
@@ -109,6 +110,7 @@ class Session:
                 _replay(one)
             if torch is not None and "gradients" in reply:
                 torch.set_grad_enabled(bool(reply["gradients"]))
+            self.memory = max(self.memory, int(reply.get("memory", 0)))
             self.heap.bridged = []
             result = self.heap.unpack(reply["values"], data) if "values" in reply else None
             if self.heap.bridged and torch is not None:
@@ -264,7 +266,7 @@ class Judge:
         try:
             told = reply["cell"]
             outcome.outputs = _sound(told["outputs"])
-            outcome.memory = int(told["memory"])
+            outcome.memory = self.session.memory = max(self.session.memory, int(told["memory"]))
         except (KeyError, TypeError, ValueError):
             outcome.outputs = [_error_output("RuntimeError", "What this cell has shown cannot be read.")]
 
@@ -305,7 +307,7 @@ class Judge:
             self.recorder.error(name, text, [outcome.message, *lines])
         else:
             self._verdict(cell, outcome, value)
-        outcome.outputs = _sound(self.recorder.outputs)
+        outcome.outputs, outcome.memory = _sound(self.recorder.outputs), self.session.memory
         if not self.session.stopped:
             with contextlib.suppress(TimeUp):  # then the process was ended, and every later test will say so
                 self.session.forget()

@@ -204,11 +204,10 @@ class Student:
         if error is not None:
             told = self._told(error)
             self.recorder.error(told["name"], told["text"], told["lines"])
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         reply = {
             "outputs": self.recorder.outputs,
             "seconds": time.perf_counter() - start,
-            "memory": memory,
+            "memory": _peak_memory(),
             "error": None if error is None else self._told(error),
         }
         return {"cell": reply}, []
@@ -263,6 +262,7 @@ class Student:
             except BaseException as raised:
                 error = raised
         reply: dict[str, Any] = {"printed": [one for one in self.recorder.outputs if one["output_type"] == "stream"]}
+        reply["memory"] = _peak_memory()
         if torch is not None:
             reply["gradients"] = torch.is_grad_enabled()
         if error is not None:
@@ -357,6 +357,11 @@ class Student:
             "bases": [[one.__module__, one.__qualname__] for one in type(error).__mro__],
             "classes": [number for one in type(error).__mro__ if (number := self.heap.number(one)) is not None],
         }
+
+
+def _peak_memory() -> int:
+    """The most memory that this process has used so far, in bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def _signature(thing: Any) -> list[list[Any]] | None:
