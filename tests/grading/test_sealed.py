@@ -265,7 +265,7 @@ FORGED = {
     "leaving the process in the function": "import os\ndef f(*a): os._exit(0)",
     "leaving Python in the function": "import sys\ndef f(*a): sys.exit(0)",
     "an exception that is swallowed": "def f(*a): raise KeyboardInterrupt",
-    "speaking with the judge itself": "import gc\nfrom labkit.grading.sealed.wire import Wire\nwire = [w for w in gc.get_objects() if isinstance(w, Wire)][0]\ndef f(*a):\n    for _ in range(3): wire.send({'values': {'root': 5, 'new': []}, 'gradients': True, 'score': 2.0})\n    return 0",
+    "speaking with the judge itself": "import gc\nfrom labkit.grading.sealed.wire import Wire\nwire = [w for w in gc.get_objects() if isinstance(w, Wire)][0]\ndef f(*a):\n    for _ in range(3): wire.send({'values': {'root': 0, 'new': []}, 'gradients': True, 'score': 2.0, 'verdict': True})\n    return 0",
     "bytes that are no message": "import gc, socket\ns = [w for w in gc.get_objects() if isinstance(w, socket.socket)][0]\ndef f(*a): s.sendall(b'\\xff' * 64)",
     "a message larger than memory": "import gc, socket, struct\ns = [w for w in gc.get_objects() if isinstance(w, socket.socket)][0]\ndef f(*a): s.sendall(struct.pack('>QI', 1 << 60, 9))",
     "no answer": "def f(*a):\n    while True: pass",
@@ -286,11 +286,7 @@ def test_a_forged_answer_gets_nothing_and_the_next_student_is_graded(worker, nam
         ("tests", "def close(a, b):\n    return np.allclose(np.asarray(a, dtype=float), b)\nassert close(f(2, 3), 5)"),
     ]
     outcome = worker.run(job(IMPORTS, ("student", FORGED[name]), *tests, answers="f"))
-    right = [0.0] * 4
-    if name == "speaking with the judge itself":
-        # It may answer for itself; what it says is a value like any other, and one it could have returned honestly.
-        right = scores(outcome)
-    assert scores(outcome) == right
+    assert scores(outcome) == [0.0] * 4
     assert all(cell.message for cell in outcome.cells if cell.score == 0)
     good = worker.run(job(IMPORTS, ("student", "def f(a, b): return a + b"), *tests, answers="f"))
     assert scores(good) == [2.0] * 4 and not good.stopped
