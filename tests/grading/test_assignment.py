@@ -73,9 +73,9 @@ def test_every_test_cell_has_visible_and_hidden_tests(tests_of):
 
 def test_the_solution_gets_every_point_and_no_cell_is_slow(solved, tests_of, score):
     for name, cell in tests_of.items():
-        start = time.perf_counter()
+        start = time.process_time()  # of this process alone: others may keep the machine busy
         assert score(cell, solved) == (cell.metadata.nbgrader.points, ""), name
-        assert time.perf_counter() - start < 3, f"{name} should take well under a second on an idle machine"
+        assert time.process_time() - start < 3, f"{name} should take well under a second of one core"
 
 
 def test_the_visible_tests_alone_pass_with_the_solution(solved, tests_of, score):

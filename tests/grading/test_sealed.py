@@ -506,6 +506,14 @@ def test_memory_is_told_for_answers_and_for_what_a_test_made_them_use(worker):
     assert 0 < answer <= small < large - 200_000_000
 
 
+def test_results_that_fill_the_judge_cost_the_student_and_nobody_else(worker):
+    huge = "def f(): return np.zeros(100 << 20, dtype=np.uint8)\ndef g(): return 1"
+    test = "kept = [f() for _ in range(60)]\nassert len(kept) == 60"
+    outcome = worker.run(job(IMPORTS, ("student", huge), ("tests", test), ("tests", "assert g() == 1"), answers="f g"))
+    assert scores(outcome) == [0.0, 2.0]
+    assert "MemoryError" in outcome.cells[2].message or "longer than" in outcome.cells[2].message
+
+
 def test_the_same_job_gives_the_same_outcome(worker):
     cells = [IMPORTS, ("student", "x = (np.random.rand(), torch.rand(1).item(), __import__('random').random())\nx")]
     first, second = (worker.run(job(*cells)).cells[1].outputs for _ in range(2))

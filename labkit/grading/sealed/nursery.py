@@ -126,6 +126,9 @@ def judges(control: socket.socket, modules: list[str]) -> None:
             reseed()
             wire, events = (Wire(socket.socket(fileno=descriptor)) for descriptor in descriptors)
             told, blobs = events.receive()
+            # What a student sends is kept for as long as a test may use it; it must not fill the machine
+            most = _used_memory() + 2 * told["limits"]["memory"]
+            resource.setrlimit(resource.RLIMIT_AS, (most, most))
             names, own = told["files"], told["student_files"]
             os.chdir(told["room"])
             for name, content in zip(names, blobs, strict=False):
@@ -169,9 +172,8 @@ def _become_student(limits: dict[str, Any], room: str, sealed: bool) -> None:
         os.nice(5)  # the judge and the watch come first
     if not sealed:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     bounds = {
-        resource.RLIMIT_AS: used + limits["memory"],
+        resource.RLIMIT_AS: _used_memory() + limits["memory"],
         resource.RLIMIT_FSIZE: limits["disk"],
         resource.RLIMIT_NOFILE: limits["open_files"],
         resource.RLIMIT_CPU: int(limits["total_seconds"]) + 5,
@@ -184,6 +186,11 @@ def _become_student(limits: dict[str, Any], room: str, sealed: bool) -> None:
     if sealed:  # without a wall it would count the instructor's own processes
         resource.setrlimit(resource.RLIMIT_NPROC, (limits["processes"] + 8,) * 2)
     reseed()
+
+
+def _used_memory() -> int:
+    """The size of this process's address space, in bytes."""
+    return int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
 
 
 def _reaped(child: int) -> str:
