@@ -14,7 +14,8 @@ from labkit.grading.mistakes import answer_with, load_mistakes
 from labkit.grading.sealed import Worker
 
 PS = "ps2-lenet"
-LIMITS = Limits(cell_seconds=2, total_seconds=40, memory=1 << 30, disk=32 << 20, processes=30)
+LIMITS = Limits(cell_seconds=20, total_seconds=100, memory=1 << 30, disk=32 << 20, processes=30)
+IMPATIENT = replace(LIMITS, cell_seconds=2)  # where something does not end by itself
 
 
 @pytest.fixture(scope="module")
@@ -23,14 +24,14 @@ def worker() -> Iterator[Worker]:
         yield worker
 
 
-def job(*cells: tuple[str, str], answers: str = "", trusted: str = "", **more) -> Job:
+def job(*cells: tuple[str, str], answers: str = "", trusted: str = "", limits: Limits = LIMITS, **more) -> Job:
     """A job from (kind, source) pairs; test cells are worth 2 points. ``answers`` are names that an answer defines."""
     made = tuple(
         Cell(index, kind, textwrap.dedent(source), f"cell{index}", 2.0 if kind == "tests" else 0.0)
         for index, (kind, source) in enumerate(cells)
     )
     last = {name: max(i for i, cell in enumerate(made) if cell.kind == "student") for name in answers.split()}
-    return Job("ps", "somebody", "key", made, last, trusted, limits=LIMITS, **more)
+    return Job("ps", "somebody", "key", made, last, trusted, limits=limits, **more)
 
 
 def scores(outcome: Outcome) -> list[float]:
@@ -285,7 +286,7 @@ def test_a_forged_answer_gets_nothing_and_the_next_student_is_graded(worker, nam
         ("tests", "np.testing.assert_allclose(f(2, 3), 5)"),
         ("tests", "def close(a, b):\n    return np.allclose(np.asarray(a, dtype=float), b)\nassert close(f(2, 3), 5)"),
     ]
-    outcome = worker.run(job(IMPORTS, ("student", FORGED[name]), *tests, answers="f"))
+    outcome = worker.run(job(IMPORTS, ("student", FORGED[name]), *tests, answers="f", limits=IMPATIENT))
     assert scores(outcome) == [0.0] * 4
     assert all(cell.message for cell in outcome.cells if cell.score == 0)
     good = worker.run(job(IMPORTS, ("student", "def f(a, b): return a + b"), *tests, answers="f"))
@@ -395,7 +396,13 @@ def test_what_came_before_the_end_keeps_its_points(worker):
 
 def test_an_endless_cell_is_interrupted_and_the_next_one_runs(worker):
     outcome = worker.run(
-        job(("student", "while True: pass"), ("student", "x = 1"), ("tests", "assert x == 1"), answers="x")
+        job(
+            ("student", "while True: pass"),
+            ("student", "x = 1"),
+            ("tests", "assert x == 1"),
+            answers="x",
+            limits=IMPATIENT,
+        )
     )
     assert scores(outcome) == [2.0] and "longer than 2 seconds" in outcome.cells[0].outputs[0]["evalue"]
 
