@@ -69,6 +69,10 @@ class Session:
         except Lost as error:
             self.stopped = "The student's program ended before the notebook did."
             raise Ended(self.stopped) from error
+        except MemoryError as error:  # in the middle of a message, so nothing more can be understood
+            self.stopped = "It sent more than the judge can hold."
+            self.events.send({"event": "kill"})
+            raise Ended(self.stopped) from error
         except (Late, TimeUp):
             self._interrupt(sent)
             raise TimeUp from None
