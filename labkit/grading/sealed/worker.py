@@ -105,16 +105,16 @@ class Worker:
 
     def _wait(self, job: Job, events: Wire, deadline: float) -> tuple[Outcome | None, str]:
         """The judge's outcome, and why the student's process ended if it did. Passes on what the judge asks for."""
-        assert self._students is not None and self._judges is not None
+        assert self._judges is not None
         stopped = ""
         while True:
-            waiting = [events.connection, self._students.control]
+            waiting = [events.connection, *([self._students.control] if self._students is not None else [])]
             ready, _, _ = select.select(waiting, [], [], max(0.0, deadline - time.monotonic()))
             if not ready:
                 self._judges.close()
                 self._judges = None
                 return None, stopped
-            if self._students.control in ready:
+            if self._students is not None and self._students.control in ready:
                 stopped = self._students.receive().get("ended", "")
                 if not stopped:  # the nursery itself is gone: start another for the next student
                     self._students.close()
@@ -129,9 +129,10 @@ class Worker:
                     return Outcome.from_dict(message["outcome"]), stopped
                 if "failed" in message:
                     return None, f"The judge failed: {message['failed']}"
-                self._students.send({"do": "interrupt" if message.get("event") == "interrupt" else "end"})
                 if message.get("event") == "kill":
-                    stopped = "" if self._students.receive().get("clean") is None else stopped
+                    stopped = self._tidy() or stopped
+                elif self._students is not None:
+                    self._students.send({"do": "interrupt"})
 
     def _tidy(self) -> str:
         """End what the student has left running; a nursery that does not come out clean is replaced.
