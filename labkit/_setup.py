@@ -18,7 +18,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NEEDS_PYTHON = (3, 11)
 # What a finished environment takes, in GB, with room for pip to unpack (measured with `du -sh .venv`, then rounded up).
 NEEDS_DISK = {"all": 6.0, "core": 3.0}
-EXTRAS = {"all": "all", "core": "dev,torch"}
+EXTRAS = {"all": "all", "core": "dev,torch,experiments"}
 STAMP = "labkit-setup.txt"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 

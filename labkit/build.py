@@ -19,10 +19,10 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
 import nbformat
@@ -30,6 +30,8 @@ from nbformat import NotebookNode
 
 from labkit.course import Assignment, Course, Item, Lab
 from labkit.errors import LabkitError
+
+AnItem = TypeVar("AnItem", bound=Item)
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -67,22 +69,26 @@ class Target:
             return "edited"
 
 
-def targets(course: Course) -> Iterator[Target]:
-    """Everything that ``labkit build`` generates."""
-    for lab in course.labs.values():
+def targets(course: Course, only: Collection[str] = ()) -> Iterator[Target]:
+    """Everything that ``labkit build`` generates, or what it generates for the items named in ``only``."""
+    for lab in _chosen(course.labs, only):
         yield Target(lab.notebook, lab.source, to_text(lab_notebook(course, lab)))
-    for assignment in course.assignments.values():
+    for assignment in _chosen(course.assignments, only):
         notebook = assignment_notebook(assignment, course)
         yield Target(assignment.notebook, assignment.source, to_text(notebook))
         yield Target(assignment.release, assignment.source, to_text(release_notebook(notebook)))
 
 
-def build(course: Course, *, force: bool = False) -> list[Path]:
-    """Write every notebook that is missing or stale, and return their paths.
+def _chosen(items: Mapping[str, AnItem], only: Collection[str]) -> list[AnItem]:
+    return [item for name, item in items.items() if not only or name in only]
+
+
+def build(course: Course, *, only: Collection[str] = (), force: bool = False) -> list[Path]:
+    """Write every notebook that is missing or stale, and return their paths. ``only`` names some labs or assignments.
 
     Raises LabkitError before anything is written if a notebook was edited by hand, unless ``force``.
     """
-    everything = list(targets(course))
+    everything = list(targets(course, only))
     edited = [course.relative(target.path) for target in everything if target.state == "edited"]
     if edited and not force:
         raise LabkitError(
@@ -98,15 +104,15 @@ def build(course: Course, *, force: bool = False) -> list[Path]:
     return written
 
 
-def check(course: Course) -> list[str]:
-    """What is wrong with the generated files, a line each; an empty list where all is well."""
+def check(course: Course, only: Collection[str] = ()) -> list[str]:
+    """What is wrong with the generated files (or those of ``only``), a line each; an empty list where all is well."""
     reasons = {
         "missing": "was never built",
         "stale": "is older than its source",
         "edited": "was edited by hand (or executed and saved)",
     }
     problems = []
-    for target in targets(course):
+    for target in targets(course, only):
         if target.state != "fresh":
             problems.append(f"{course.relative(target.path)} {reasons[target.state]}: {course.relative(target.source)}")
     known = {lab.source for lab in course.labs.values()} | {item.source for item in course.assignments.values()}
@@ -133,8 +139,8 @@ def pull(course: Course, item: Item) -> Path:
     return item.source
 
 
-def format_sources(course: Course) -> list[Path]:
-    """Format the code of every source with ruff, and return what changed. Prose is left as it is."""
+def format_sources(course: Course, only: Collection[str] = ()) -> list[Path]:
+    """Format the code of every source (or those ``only``) with ruff, and return what changed. Prose is left as it is."""
     import subprocess
     import sys
 
@@ -148,8 +154,7 @@ def format_sources(course: Course) -> list[Path]:
         re.MULTILINE | re.DOTALL,
     )
     changed = []
-    items: list[Item] = [*course.labs.values(), *course.assignments.values()]
-    for item in items:
+    for item in _chosen({**course.labs, **course.assignments}, only):
         text = item.source.read_text(encoding="utf-8")
         new = cell.sub(formatted, text)
         if new != text:

@@ -61,6 +61,8 @@ def claim(
     >>> claim("softmax.largest_of_three", 0.66524, near=0.66524, within=1e-5)
     ✓ softmax.largest_of_three = 0.66524 (claimed 0.66524 ± 1e-05)
     """
+    if hasattr(value, "detach"):  # a tensor that carries a gradient would warn when it becomes a number
+        value = value.detach()
     band, ok = _judge(name, value, at_least, at_most, near, within, equals)
     record = Claim(name, _plain(value), band, ok, unit)
     _measured[name] = record
@@ -130,12 +132,12 @@ def _judge(
         return f"exactly {shown(_plain(equals))}", bool(_plain(value) == _plain(equals))
     number = float(value)
     if near is not None and within is not None:
-        return f"{shown(near)} ± {shown(within)}", abs(number - near) <= within
+        return f"{shown(_plain(near))} ± {shown(_plain(within))}", bool(abs(number - near) <= within)
     low, high = at_least if at_least is not None else -math.inf, at_most if at_most is not None else math.inf
     words = [f"at least {shown(at_least)}"] * (at_least is not None) + [f"at most {shown(at_most)}"] * (
         at_most is not None
     )
-    return ", ".join(words), low <= number <= high
+    return ", ".join(words), bool(low <= number <= high)
 
 
 def _plain(value: Any) -> Any:

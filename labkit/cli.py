@@ -53,12 +53,13 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("run", help="run labs without a browser and measure their claims")
     verb.add_argument("labs", nargs="+", metavar="LAB", help="ids of labs, or 'all'")
-    verb.add_argument("--mode", choices=["quick", "full"], default="quick")
+    verb.add_argument("--mode", choices=["quick", "full"], help="default: $LABKIT_MODE, else quick")
     verb.add_argument("--json", type=Path, metavar="FILE", help="write the results as JSON")
     verb.add_argument("--save", type=Path, metavar="FOLDER", help="keep the executed notebooks, with their figures")
     verb.set_defaults(verb=_run)
 
     verb = verbs.add_parser("build", help="make the notebooks from their sources")
+    verb.add_argument("names", nargs="*", metavar="ID", help="labs or assignments (default: all)")
     verb.add_argument(
         "--check", action="store_true", help="write nothing; fail where a notebook is not what it should be"
     )
@@ -123,9 +124,10 @@ def _run(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from labkit.course import load_course
+    from labkit.mode import mode
     from labkit.run import report, run_lab
 
-    course = load_course()
+    course, chosen = load_course(), options.mode or mode()
     labs = list(course.labs.values()) if options.labs == ["all"] else [course.lab(name) for name in options.labs]
     results = []
     for lab in labs:
@@ -135,12 +137,12 @@ def _run(options: argparse.Namespace) -> int:
                 bar.total = total
                 bar.update(done - bar.n)
 
-            result = run_lab(lab, options.mode, advance, options.save)
+            result = run_lab(lab, chosen, advance, options.save)
         results.append(result)
         held = sum(item["ok"] for item in result.claims)
         print(
             f"{'✓' if result.ok else '✗'} {lab.id}: {held} of {len(result.claims)} claims held, "
-            f"{result.seconds:.1f} s in {options.mode} mode"
+            f"{result.seconds:.1f} s in {chosen} mode"
         )
         for item in result.claims:
             if not item["ok"]:
@@ -163,14 +165,17 @@ def _build(options: argparse.Namespace) -> int:
         raise LabkitError(
             "There is nothing to build here", "labkit is installed without the repository", "Use a checkout"
         )
+    for name in options.names:
+        if name not in course.labs:
+            course.assignment(name)  # says what there is, where there is none of this name
     if options.pull:
         item = course.labs.get(options.pull) or course.assignment(options.pull)
         print(f"updated {course.relative(build.pull(course, item))}")
     if options.format:
-        for path in build.format_sources(course):
+        for path in build.format_sources(course, options.names):
             print(f"formatted {course.relative(path)}")
     if options.check:
-        problems = build.check(course)
+        problems = build.check(course, options.names)
         for problem in problems:
             print(problem)
         if problems:
@@ -179,7 +184,7 @@ def _build(options: argparse.Namespace) -> int:
             )
         print("every notebook is what its source says")
         return 0
-    written = build.build(course, force=options.force or bool(options.pull))
+    written = build.build(course, only=options.names, force=options.force or bool(options.pull))
     for path in written:
         print(f"wrote {course.relative(path)}")
     if not written:

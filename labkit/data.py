@@ -58,6 +58,18 @@ def load(name: str, split: str, *, progress: bool = True) -> tuple[np.ndarray, n
     return images, labels
 
 
+def load_standardised(name: str, train: str = "train", test: str = "held-out") -> tuple[np.ndarray, ...]:
+    """``X_train, y_train, X_test, y_test`` as networks want them: X (n, 1, height, width) float32, y (n,) int64.
+
+    Pixels have the mean subtracted and are divided by the spread, both of the training images only.
+    """
+    images, y_train = load(name, train)
+    test_images, y_test = load(name, test)
+    mean, spread = images.mean(dtype=np.float64), images.std(dtype=np.float64)
+    X_train, X_test = (((part - mean) / spread).astype(np.float32)[:, None] for part in (images, test_images))
+    return X_train, y_train.astype(np.int64), X_test, y_test.astype(np.int64)
+
+
 def available(name: str, split: str) -> bool:
     """True if ``load(name, split)`` would succeed without the network. Files are verified, not only seen.
 

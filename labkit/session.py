@@ -8,9 +8,25 @@ import os
 from labkit.course import Item, load_course
 from labkit.errors import LabkitError, unknown
 
-_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "keras": "Keras", "jax": "JAX"}
+_NAMES = {
+    "torch": "PyTorch",
+    "tensorflow": "TensorFlow",
+    "keras": "Keras",
+    "jax": "JAX",
+    "optuna": "Optuna",
+    "tensorboard": "TensorBoard",
+    "wandb": "Weights & Biases",
+}
 # the extra of pyproject.toml that brings each framework
-_EXTRAS = {"torch": "torch", "tensorflow": "tensorflow", "keras": "tensorflow", "jax": "jax"}
+_EXTRAS = {
+    "torch": "torch",
+    "tensorflow": "tensorflow",
+    "keras": "tensorflow",
+    "jax": "jax",
+    "optuna": "experiments",
+    "tensorboard": "experiments",
+    "wandb": "experiments",
+}
 
 
 def begin(item_id: str) -> None:
@@ -29,9 +45,28 @@ def begin(item_id: str) -> None:
         raise unknown("lab or assignment", item_id, known)
     missing = [name for name in known[item_id].frameworks if importlib.util.find_spec(name) is None]
     if missing:
-        extras = ",".join(dict.fromkeys(_EXTRAS[name] for name in missing))
         raise LabkitError(
             f"This lab needs {' and '.join(_NAMES[name] for name in missing)}, and this environment has none",
-            todo=f'In a checkout run `make lab` (without WITH=core); elsewhere run `%pip install "labkit[{extras}] @ '
-            f'git+{course.repository}"` and restart the kernel',
+            todo=_remedy(missing),
         )
+
+
+def has(framework: str, skipped: str) -> bool:
+    """Whether a framework that a lab can do without is installed; says what is ``skipped`` and how to add it if not.
+
+    Nothing is imported. ``framework`` is the name to import: torch, tensorflow, keras, jax, optuna, tensorboard, wandb.
+    """
+    if importlib.util.find_spec(framework) is not None:
+        return True
+    print(f"{_NAMES[framework]} is not installed here, so this is skipped: {skipped}.")
+    print(f"To add it: {_remedy([framework])}")
+    return False
+
+
+def _remedy(missing: list[str]) -> str:
+    """The command that adds frameworks."""
+    extras = ",".join(dict.fromkeys(_EXTRAS[name] for name in missing))
+    return (
+        "In a checkout run `make lab` (without WITH=core); elsewhere run "
+        f'`%pip install "labkit[{extras}] @ git+{load_course().repository}"` and restart the kernel'
+    )

@@ -75,11 +75,20 @@ def test_claims_are_recorded_as_json_also_when_they_fail(monkeypatch: pytest.Mon
     monkeypatch.setenv("LABKIT_CLAIMS", str(record))
     claim("test.good", np.float32(0.5), at_least=0.25)
     claim("test.bad", 0.125, at_least=0.25)
+    claim("test.root", np.float64(1.5), near=np.sqrt(2.25), within=np.float64(1e-9))
     lines = [json.loads(line) for line in record.read_text().splitlines()]
     assert [(line["name"], line["value"], line["band"], line["ok"]) for line in lines] == [
         ("test.good", 0.5, "at least 0.25", True),
         ("test.bad", 0.125, "at least 0.25", False),
+        ("test.root", 1.5, "1.5 ± 1e-09", True),
     ]
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_tensor_that_carries_a_gradient_is_a_number_like_any_other(capsys: pytest.CaptureFixture[str]) -> None:
+    torch = pytest.importorskip("torch")
+    claim("test.tensor", torch.tensor(0.5, requires_grad=True) * 2, near=1.0, within=1e-6)
+    assert capsys.readouterr().out.startswith("✓ test.tensor = 1 ")
 
 
 def test_the_table_shows_each_claim_once_as_last_measured() -> None:

@@ -50,6 +50,17 @@ def test_bundled_mnist_is_the_file_of_the_card() -> None:
     assert len(content) == file.size
 
 
+def test_standardised_images_use_the_statistics_of_the_training_part_alone() -> None:
+    X_train, y_train, X_test, y_test = data.load_standardised("mnist")
+    assert X_train.shape == (8000, 1, 28, 28) and X_test.shape == (2000, 1, 28, 28)
+    assert X_train.dtype == X_test.dtype == np.float32 and y_train.dtype == y_test.dtype == np.int64
+    assert abs(X_train.mean(dtype=float)) < 1e-5 and abs(X_train.std(dtype=float) - 1) < 1e-5
+    images, _ = data.load("mnist", "train")
+    held_out, _ = data.load("mnist", "held-out")
+    np.testing.assert_allclose(X_test[:, 0], (held_out - images.mean()) / images.std(), atol=1e-5)
+    assert abs(X_test.mean(dtype=float)) > 1e-4, "a test set with mean zero would have been standardised by itself"
+
+
 def test_bundled_mnist_splits() -> None:
     X_train, y_train = data.load("mnist", "train")
     X_test, y_test = data.load("mnist", "held-out")

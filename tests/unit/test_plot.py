@@ -155,11 +155,6 @@ def test_confusion_must_be_square():
         plot.confusion(np.zeros((2, 3)))
 
 
-def test_square_spans_the_residual():
-    patch = plot.square(3.0, 2.0, -1.5)
-    assert patch.get_bbox().get_points().tolist() == [[3.0, 2.0], [1.5, 0.5]]
-
-
 def test_to_png_is_a_png():
     made, _ = plot.figure()
     assert plot.to_png(made).startswith(b"\x89PNG\r\n\x1a\n")

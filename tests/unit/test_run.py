@@ -56,6 +56,18 @@ def test_a_lab_that_does_not_hold_is_not_ok(
     assert error in result.error
 
 
+def test_the_mode_may_come_from_the_environment(
+    make_course: MakeCourse, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = make_course()
+    build.build(course)
+    monkeypatch.setenv("LABKIT_COURSE", str(course.root))
+    for environment, option, said in [("full", [], "full"), ("", [], "quick"), ("full", ["--mode", "quick"], "quick")]:
+        monkeypatch.setenv("LABKIT_MODE", environment)
+        main(["run", "adding", *option])
+        assert f"s in {said} mode" in capsys.readouterr().out
+
+
 def test_full_mode_reaches_the_kernel(make_course: MakeCourse) -> None:
     course = make_course(
         lab=LAB.replace("import claim", "import claim, pick").replace("2 + 2", "pick(quick=4, full=5)")

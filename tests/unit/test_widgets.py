@@ -101,10 +101,16 @@ def test_an_error_while_drawing_is_shown_and_goes_away(front_end):
     assert trouble.value == ""
 
 
-def test_a_slow_picture_waits_until_the_slider_is_let_go(front_end, monkeypatch):
-    assert widgets.explore(draw, weight=(0.0, 1.0, 0.1, 0.5)).children[0].continuous_update is True
-    monkeypatch.setattr(widgets, "SLOW", 0.0)
-    assert widgets.explore(draw, weight=(0.0, 1.0, 0.1, 0.5)).children[0].continuous_update is False
+@pytest.mark.parametrize(
+    ("ticks", "follows"),
+    [([0.0, 0.1], True), ([0.0, 9.0, 9.0, 9.1], True), ([0.0, 9.0, 9.0, 18.0], False)],
+    ids=["fast", "slow the first time, as fonts are", "slow"],
+)
+def test_a_slow_picture_waits_until_the_slider_is_let_go(front_end, monkeypatch, ticks, follows):
+    clock = iter(ticks)
+    monkeypatch.setattr(widgets.time, "perf_counter", lambda: next(clock))
+    explorer = widgets.explore(lambda x: plot.figure()[0], x=(0, 5, 1, 0))
+    assert explorer.children[0].continuous_update is follows
 
 
 def test_a_page_without_widgets_gets_the_picture_too():
