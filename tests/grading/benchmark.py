@@ -29,7 +29,6 @@ from labkit.grading import grade, release
 from labkit.grading.demo import DUE, Invented, _by_hand, _hand_in, _invent, course_folder
 from labkit.grading.mistakes import load_mistakes, maximum
 
-PS = "ps2-lenet"
 HONEST = ("perfect", "mistakes", "late", "blank")
 
 
@@ -47,29 +46,30 @@ class Measured:
 def main() -> int:
     """Print the table. Exit status 1 where the scores differ."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--assignment", default="ps2-lenet", metavar="PS")
     parser.add_argument("--students", type=int, default=40)
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--no-stock", action="store_true", help="leave stock nbgrader out")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="labkit-benchmark-") as folder:
-        original, people = invent(Path(folder) / "class", options.students)
-        runs = [] if options.no_stock else [stock(copy_of(original, Path(folder) / "stock"))]
+        original, people = invent(Path(folder) / "class", options.assignment, options.students)
+        runs = [] if options.no_stock else [stock(copy_of(original, Path(folder) / "stock"), options.assignment)]
         for workers in options.workers:
-            runs.append(ours(copy_of(original, Path(folder) / f"ours{workers}"), workers))
-    print(table(runs, len(people)))
+            runs.append(ours(copy_of(original, Path(folder) / f"ours{workers}"), options.assignment, workers))
+    print(table(runs, options.assignment, len(people)))
     return 0 if all(run.scores == runs[0].scores for run in runs) else 1
 
 
-def invent(root: Path, count: int) -> tuple[Course, list[Invented]]:
+def invent(root: Path, ps: str, count: int) -> tuple[Course, list[Invented]]:
     """A course folder with a class of honest students, some right, some wrong, some late, some blank."""
     original = load_course()
-    course = course_folder(original, PS, root)
-    solution = build.assignment_notebook(course.assignment(PS), course)
-    everybody = _invent(3 * count, load_mistakes(course, PS), maximum(solution), _by_hand(solution), seed=1)
+    course = course_folder(original, ps, root)
+    solution = build.assignment_notebook(course.assignment(ps), course)
+    everybody = _invent(3 * count, load_mistakes(course, ps), maximum(solution), _by_hand(solution), seed=1)
     people = [person for person in everybody if person.kind in HONEST][:count]
-    blank = nbformat.read(release(course, PS, due=DUE), as_version=4)
+    blank = nbformat.read(release(course, ps, due=DUE), as_version=4)
     for person in people:
-        _hand_in(course, PS, person, solution, blank)
+        _hand_in(course, ps, person, solution, blank)
     return course, people
 
 
@@ -80,39 +80,39 @@ def copy_of(course: Course, root: Path) -> Course:
     return load_course(shutil.copytree(course.root, root))
 
 
-def stock(course: Course) -> Measured:
+def stock(course: Course, ps: str) -> Measured:
     """``nbgrader autograde`` with nbgrader's own configuration."""
     folder = course.root / "assignments"
-    config = f"c = get_config()\nc.CourseDirectory.ignore = ['.ipynb_checkpoints', '__pycache__', '{PS}.md']\n"
+    config = f"c = get_config()\nc.CourseDirectory.ignore = ['.ipynb_checkpoints', '__pycache__', '{ps}.md']\n"
     (folder / "nbgrader_config.py").write_text(config + "c.Execute.timeout = 120\n", encoding="utf-8")
     scripts = sysconfig.get_path("scripts")
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     environment = {**os.environ, **threads, "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     start = time.perf_counter()
     done = subprocess.run(
-        [f"{scripts}/nbgrader", "autograde", PS], cwd=folder, env=environment, capture_output=True, text=True
+        [f"{scripts}/nbgrader", "autograde", ps], cwd=folder, env=environment, capture_output=True, text=True
     )
     seconds = time.perf_counter() - start
     if done.returncode:
         sys.exit(f"stock nbgrader failed:\n{done.stderr[-2000:]}")
-    return Measured("nbgrader autograde", seconds, scores(folder))
+    return Measured("nbgrader autograde", seconds, scores(folder, ps))
 
 
-def ours(course: Course, workers: int) -> Measured:
+def ours(course: Course, ps: str, workers: int) -> Measured:
     """``labkit grade``, its processes' start among the seconds."""
     watch = _Watch()
     start = time.perf_counter()
     with watch:
-        report = grade(course, PS, workers=workers, progress=sys.stderr.isatty())
+        report = grade(course, ps, workers=workers, progress=sys.stderr.isatty())
     seconds = time.perf_counter() - start
     if report.errors:
         sys.exit(f"labkit could not grade {report.errors}")
     return Measured(
-        f"labkit grade --workers {workers}", seconds, scores(course.root / "assignments"), watch.peak, watch.slope()
+        f"labkit grade --workers {workers}", seconds, scores(course.root / "assignments", ps), watch.peak, watch.slope()
     )
 
 
-def scores(folder: Path) -> dict[str, dict[str, float]]:
+def scores(folder: Path, ps: str) -> dict[str, dict[str, float]]:
     """Every automatic score in a gradebook, by student and cell, as nbgrader itself reads it."""
     from nbgrader.api import Gradebook
 
@@ -121,7 +121,7 @@ def scores(folder: Path) -> dict[str, dict[str, float]]:
             submission.student.id: {
                 one.name: one.auto_score for notebook in submission.notebooks for one in notebook.grades
             }
-            for submission in gradebook.assignment_submissions(PS)
+            for submission in gradebook.assignment_submissions(ps)
         }
 
 
@@ -158,9 +158,9 @@ class _Watch(threading.Thread):
         return float(self.own[-1] - self.own[len(self.own) // 2]) if self.own else 0.0
 
 
-def table(runs: list[Measured], students: int) -> str:
+def table(runs: list[Measured], ps: str, students: int) -> str:
     """The runs side by side, with the ratio to the first."""
-    lines = [f"{students} honest submissions of {PS}, {os.cpu_count()} cores", ""]
+    lines = [f"{students} honest submissions of {ps}, {os.cpu_count()} cores", ""]
     lines.append(f"{'':<26} {'seconds':>8} {'each':>6} {'faster':>7} {'peak':>8} {'growth':>8}  scores")
     for run in runs:
         same = "identical" if run.scores == runs[0].scores else "DIFFERENT"

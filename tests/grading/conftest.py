@@ -60,9 +60,15 @@ def course() -> Course:
 
 
 @pytest.fixture(scope="session")
-def solution(course: Course) -> NotebookNode:
+def ps(request: pytest.FixtureRequest) -> str:
+    """The assignment in question: ps2-lenet, or another by ``parametrize("ps", ..., indirect=True)``."""
+    return getattr(request, "param", PS)
+
+
+@pytest.fixture(scope="session")
+def solution(course: Course, ps: str) -> NotebookNode:
     """The instructor's notebook, with answers and hidden tests."""
-    return assignment_notebook(course.assignment(PS), course)
+    return assignment_notebook(course.assignment(ps), course)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from labkit.course import Course
+from labkit.course import Course, load_course
 from labkit.grading.jobs import Cell, Job, Limits, Outcome
 from labkit.grading.mistakes import answer_with, load_mistakes
 from labkit.grading.sealed import Worker
@@ -530,11 +530,16 @@ def test_the_same_job_gives_the_same_outcome(worker):
     assert first == second
 
 
-def test_every_known_mistake_of_the_course_gets_what_it_deserves(worker, course, solution):
+@pytest.mark.parametrize(
+    "ps",
+    [pytest.param(ps, marks=() if ps == PS else pytest.mark.slow) for ps in load_course().assignments],
+    indirect=True,
+)
+def test_every_known_mistake_of_the_course_gets_what_it_deserves(worker, course, ps, solution):
     from labkit.grading.plan import plan
 
-    about = {"assignment": PS, "student": "x", "key": "k", "files": {}, "student_files": {}, "limits": Limits()}
-    for mistakes in [[], *[[mistake] for mistake in load_mistakes(course, PS)]]:
+    about = {"assignment": ps, "student": "x", "key": "k", "files": {}, "student_files": {}, "limits": Limits()}
+    for mistakes in [[], *[[mistake] for mistake in load_mistakes(course, ps)]]:
         made = plan(answer_with(solution, mistakes), solution, **about)
         outcome = worker.run(made)
         tests = [pair for pair in zip(made.cells, outcome.cells, strict=True) if pair[0].kind == "tests"]
