@@ -184,16 +184,6 @@ def confusion(matrix: Any, labels: Sequence[object] | None = None) -> Figure:
     return made
 
 
-def square(x: float, y: float, side: float) -> Any:
-    """Return the square on a vertical segment from (x, y) of signed length `side`, as a patch for `ax.add_patch`.
-
-    It grows to the right for a positive side and to the left for a negative one.
-    """
-    from matplotlib.patches import Rectangle
-
-    return Rectangle((x, y), side, side, facecolor=COLOURS["sky"], edgecolor=COLOURS["blue"], alpha=0.45)
-
-
 def to_png(made: Figure, dpi: int = 200) -> bytes:
     """Return a figure as the bytes of a PNG file, with `dpi` pixels an inch: at 200, sharp on any screen."""
     buffer = BytesIO()

@@ -22,16 +22,37 @@ COURSE = load_course()
 EDITS = [
     ("linear-regression", "return 2 / len(y) * X.T @ residuals", "return 1 / len(y) * X.T @ residuals", "gradient_error"),
     ("linear-regression", "(people.data[rows] - mean) / spread", "people.data[rows] - mean", "scaling_gain"),
+    ("logistic-regression", "return X.T @ (sigmoid(X @ weights) - y) / len(y)", "return X.T @ (y - sigmoid(X @ weights)) / len(y)", "gradient_error"),
+    ("logistic-regression", "p * (1 - p) * (p * (1 - p) + (p - y) * (1 - 2 * p))", "p * (1 - p) * (p * (1 - p))", "lowest_curvature_squared"),
+    ("autodiff", "parent.gradient += slope * node.gradient", "parent.gradient = slope * node.gradient", "pencil_gradient"),
+    ("autodiff", "for number in sorted(found, reverse=True)", "for number in found", "torch_difference"),
     ("start-here", "lambda: A @ B", "lambda: np.array(product_by_loops(A_rows, B_rows))", "numpy_gain"),
+    ("convolution", "view.transpose(0, 1, 4, 5, 2, 3)", "view.transpose(0, 1, 5, 4, 2, 3)", "disagreement"),
+    ("convolution", "np.cumprod([1] + [stride for _, stride in layers])", "np.cumprod([stride for _, stride in layers])", "receptive_fields"),
     ("lenet", "torch.as_tensor(labels).long()", "torch.as_tensor(labels).long().roll(1)", "test_accuracy"),
     ("lenet", "F.log_softmax(once, dim=1)", "F.softmax(once, dim=1)", "log_softmax_twice"),
+    ("lenet-keras", "kernels.transpose(2, 3, 1, 0)", "kernels.transpose(3, 2, 1, 0)", "copy_difference"),
+    ("lenet-keras", "shuffle=False", "shuffle=True", "curves_apart"),
+    ("deep-cnns", "unbiased = x.var((0, 2, 3), correction=1)", "unbiased = x.var((0, 2, 3), correction=0)", "pencil_running_variance"),
+    ("deep-cnns", "F.relu(x + self.branch(x))", "F.relu(self.branch(x))", "zero_branch"),
+    ("optimizers", "gradient + momentum * memory", "momentum * memory", "nesterov_rest"),
+    ("optimizers", "R @ H @ R.T for H in hessians", "H for H in hessians", "steps_by_turning"),
+    ("recurrent", "write, forget, candidate, show =", "forget, write, candidate, show =", "lstm_difference"),
+    ("recurrent", "math.log(kept / (1 - kept))", "math.log((1 - kept) / kept)", "open_rate"),
+    ("tracking", '    torch.manual_seed(settings["seed"])\n', "", "repeat_difference"),
+    ("training-bugs", 'if bug != "left in evaluation mode"', 'if bug == "left in evaluation mode"', "below_healthy"),
+    ("training-bugs", "*digit_net(), nn.Softmax(dim=1)", "*digit_net(), nn.LogSoftmax(dim=1)", "floor"),
+    ("transformer", "/ math.sqrt(queries.shape[-1])", "/ queries.shape[-1]", "pencil"),
+    ("transformer", "dtype=torch.bool).tril()", "dtype=torch.bool).tril(1)", "leak"),
+    ("tuning", "speed.mul_(0.9).add_(gradient + decay * one)", "speed.mul_(0.9).add_(gradient)", "alone_difference"),
+    ("tuning", "return digits[:size], digits[size:]", "return digits[:size], digits[:size]", "lead_kept"),
 ]  # fmt: skip
 
 
 def run_copy(lab_id: str, old: str, new: str, folder: Path) -> subprocess.CompletedProcess[str]:
     """Run an edited copy of a lab's notebook as ``make notebooks`` does."""
     notebook = json.loads(COURSE.lab(lab_id).notebook.read_text(encoding="utf-8"))
-    cells = [cell for cell in notebook["cells"] if old in cell["source"]]
+    cells = [cell for cell in notebook["cells"] if cell["cell_type"] == "code" and old in cell["source"]]
     assert len(cells) == 1, f"{lab_id}: the edit fits {len(cells)} cells; it has to fit one"
     cells[0]["source"] = cells[0]["source"].replace(old, new)
     copy = folder / f"{lab_id}.ipynb"
