@@ -17,6 +17,8 @@ from typing import Any
 
 import pytest
 
+from labkit.course import load_course
+
 ROOT = Path(__file__).resolve().parents[2]
 BROWSER = next((path for name in ("chromium", "google-chrome") if (path := shutil.which(name))), None)
 QUIET = [
@@ -88,6 +90,26 @@ def page() -> Iterator[Any]:
         browser.close()
 
 
+def run_all(page: Any, address: str, path: str, title: str) -> None:
+    """Open a lab and run all its cells, without waiting for their end."""
+    page.goto(address.replace("start/start-here.ipynb", path))
+    page.wait_for_selector(f".jp-RenderedMarkdown h1:has-text('{title}')", timeout=60_000)
+    page.click("text=Run >> nth=0")
+    page.click(".lm-Menu-itemLabel:has-text('Run All Cells') >> nth=0")
+
+
+def move_the_first_slider(page: Any) -> None:
+    """Press a key on it, and wait for another picture."""
+    picture = page.locator(".jp-OutputArea-output .widget-image").first
+    picture.wait_for(timeout=120_000)
+    before = picture.get_attribute("src")
+    handle = page.locator(".noUi-handle").first
+    handle.scroll_into_view_if_needed()
+    handle.focus()
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("([node, old]) => node.src !== old", arg=[picture.element_handle(), before], timeout=60_000)
+
+
 def test_the_start_page_opens_and_its_first_cells_run(page: Any, taken_port: int) -> None:
     with make_lab(taken_port) as (address, said):
         assert any(f"port {taken_port} is taken" in line for line in said)
@@ -106,27 +128,25 @@ def test_the_start_page_opens_and_its_first_cells_run(page: Any, taken_port: int
 def test_a_prediction_is_noted_and_a_slider_moves_the_picture(page: Any, tmp_path: Path) -> None:
     """What only a front end can show: the box takes a number, the claim below compares, the explorer redraws."""
     with make_lab(0) as (address, _):
-        page.goto(address.replace("start/start-here.ipynb", "foundations/linear-regression.ipynb"))
-        page.wait_for_selector(".jp-RenderedMarkdown h1:has-text('A line through points')", timeout=60_000)
-        page.click("text=Run >> nth=0")
-        page.click(".lm-Menu-itemLabel:has-text('Run All Cells') >> nth=0")
+        run_all(page, address, "foundations/linear-regression.ipynb", "A line through points")
         box = page.locator("input[placeholder='your guess, then Enter']").first
         box.wait_for(timeout=60_000)
         box.fill("1,000")
         box.press("Enter")
         page.wait_for_selector("text=noted: 1,000", timeout=30_000)
 
-        picture = page.locator(".jp-OutputArea-output .widget-image").first
-        picture.wait_for(timeout=60_000)
-        before = picture.get_attribute("src")
-        handle = page.locator(".noUi-handle").first
-        handle.scroll_into_view_if_needed()
-        handle.focus()
-        page.keyboard.press("ArrowRight")
-        page.wait_for_function(
-            "([node, old]) => node.src !== old", arg=[picture.element_handle(), before], timeout=30_000
-        )
+        move_the_first_slider(page)
         page.screenshot(path=tmp_path / "lab.png")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("lab", ["optimizers", "convolution", "transformer"])
+def test_an_explorer_follows_its_slider(page: Any, lab: str) -> None:
+    """The loss surface, the sliding window and the attention explorer, in a front end that can move them."""
+    found = load_course().lab(lab)
+    with make_lab(0) as (address, _):
+        run_all(page, address, f"{found.part}/{found.id}.ipynb", found.title)
+        move_the_first_slider(page)
 
 
 @pytest.mark.skipif(shutil.which("unshare") is None, reason="needs Linux network namespaces")
