@@ -81,6 +81,9 @@ def expect_near(got: Any, want: Any, *, case: str, atol: float = 1e-6, note: str
         ) from None
     if came.shape != wanted.shape:
         raise NotAsExpected(f"For {case}, expected shape {wanted.shape}; shape {came.shape} came. {note}".rstrip())
+    if np.isfinite(wanted).all() and not np.isfinite(came).all():
+        what = "nan (not a number, as from 0 / 0)" if np.isnan(came).any() else "an infinite number"
+        raise NotAsExpected(f"For {case}, expected {_short(wanted)}; {what} came. {note}".rstrip())
     if not np.allclose(came, wanted, rtol=0, atol=atol):
         raise NotAsExpected(f"For {case}, expected {_short(wanted)}; {_short(came)} came. {note}".rstrip())
 

@@ -10,7 +10,9 @@ from labkit.check import NotAnswered, exercise, expect, expect_near
 
 
 def _expect_finite(got: Any, case: str, note: str = "") -> None:
-    """Say in words what a NaN is; a comparison of numbers would only show it."""
+    """Say in words what a NaN is, before a guess at the mistake compares numbers."""
+    if got is None:
+        raise NotAnswered
     try:
         finite = bool(np.isfinite(np.asarray(got, dtype=float)).all())
     except (TypeError, ValueError):

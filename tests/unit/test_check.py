@@ -80,7 +80,8 @@ def test_an_answer_that_raises_is_reported(double: None) -> None:
     [
         (np.zeros((2, 2)), r"expected shape \(3,\); shape \(2, 2\) came"),
         ("text", "numbers were expected; a str came"),
-        ([1, 2, np.nan], "nan"),
+        ([1, 2, np.nan], r"expected \[1., 2., 3.\]; nan \(not a number, as from 0 / 0\) came"),
+        ([1, 2, np.inf], "an infinite number came"),
         ([1, 2, 4], r"expected \[1., 2., 3.\]; \[1., 2., 4.\] came"),
     ],
 )
