@@ -106,7 +106,8 @@ def move_the_first_slider(page: Any) -> None:
     handle = page.locator(".noUi-handle").first
     handle.scroll_into_view_if_needed()
     handle.focus()
-    page.keyboard.press("ArrowRight")
+    lowest = float(handle.get_attribute("aria-valuenow")) == float(handle.get_attribute("aria-valuemin"))
+    page.keyboard.press("ArrowRight" if lowest else "ArrowLeft")
     page.wait_for_function("([node, old]) => node.src !== old", arg=[picture.element_handle(), before], timeout=60_000)
 
 
