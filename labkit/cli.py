@@ -168,6 +168,7 @@ def _build(options: argparse.Namespace) -> int:
     for name in options.names:
         if name not in course.labs:
             course.assignment(name)  # says what there is, where there is none of this name
+    looked_at = f"every notebook of {', '.join(options.names)}" if options.names else "every notebook"
     if options.pull:
         item = course.labs.get(options.pull) or course.assignment(options.pull)
         print(f"updated {course.relative(build.pull(course, item))}")
@@ -182,13 +183,13 @@ def _build(options: argparse.Namespace) -> int:
             raise LabkitError(
                 f"{len(problems)} generated file(s) are not what they should be", todo="Run `labkit build`"
             )
-        print("every notebook is what its source says")
+        print(f"{looked_at} is what its source says")
         return 0
     written = build.build(course, only=options.names, force=options.force or bool(options.pull))
     for path in written:
         print(f"wrote {course.relative(path)}")
     if not written:
-        print("every notebook is what its source says")
+        print(f"{looked_at} is what its source says")
     return 0
 
 

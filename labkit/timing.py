@@ -30,9 +30,9 @@ def race(works: Mapping[str, Callable[[], Any]], rounds: int = 5) -> dict[str, f
     They run in turns, one after the other in each round, so that a busy minute of the machine hits all of them. Each runs
     once beforehand, untimed, so that nobody pays for what happens only the first time.
     """
+    if rounds < 1:
+        raise LabkitError(f"A race of {rounds} rounds has no winner", todo="rounds must be at least 1")
     for work in works.values():
         work()
     laps = [{name: seconds_of(work) for name, work in works.items()} for _ in range(rounds)]
-    if not laps:
-        raise LabkitError(f"A race of {rounds} rounds has no winner", todo="rounds must be at least 1")
     return {name: min(lap[name] for lap in laps) for name in works}

@@ -9,17 +9,6 @@ import numpy as np
 from labkit.check import NotAnswered, exercise, expect, expect_near
 
 
-def _expect_finite(got: Any, case: str, note: str = "") -> None:
-    """Say in words what a NaN is, before a guess at the mistake compares numbers."""
-    if got is None:
-        raise NotAnswered
-    try:
-        finite = bool(np.isfinite(np.asarray(got, dtype=float)).all())
-    except (TypeError, ValueError):
-        return  # expect_near speaks about what is no number
-    expect(finite, f"For {case}, numbers were expected; NaN or infinity came. {note}".rstrip())
-
-
 def _is_number(got: Any) -> bool:
     return isinstance(got, (int, float, np.number)) and not isinstance(got, bool)
 
@@ -45,7 +34,6 @@ def best_momentum(answer: Any) -> None:
 
     case = "curvatures 1 and 25"
     rate, momentum = ask(1.0, 25.0)
-    _expect_finite((rate, momentum), case)
     if _is_number(rate) and _is_number(momentum):
         expect(
             not (np.isclose(rate, 4 / 9) and np.isclose(momentum, 1 / 9)),
@@ -76,7 +64,6 @@ def best_momentum(answer: Any) -> None:
 )
 def uncorrected_length(answer: Any) -> None:
     first = answer(1)
-    _expect_finite(first, "step 1", "At step 0 both means are still zero: steps count from 1.")
     if _is_number(first):
         expect(
             not np.isclose(first, 100.0),
@@ -91,7 +78,7 @@ def uncorrected_length(answer: Any) -> None:
             "For step 1, the length of step 2 came. Steps count from 1, so the exponent is the step itself.",
         )
         expect(not np.isclose(first, 1.0), "For step 1, 1 came: that is the length with the correction.")
-    expect_near(first, 0.1 / np.sqrt(0.001), case="step 1", note="By hand: 0.1 / √0.001.")
+    expect_near(first, 0.1 / np.sqrt(0.001), case="step 1", note="By hand: 0.1 / √0.001. Steps count from 1.")
     expect_near(answer(2), 0.19 / np.sqrt(1 - 0.999**2), case="step 2", note="The mean is then 0.1 + 0.9 · 0.1.")
     expect_near(answer(1, 0.5, 0.75), 1.0, case="step 1, beta1 0.5, beta2 0.75", note="By hand: 0.5 / √0.25.")
     expect_near(answer(100_000), 1.0, case="step 100,000", note="In the long run nothing needs correcting.")
@@ -108,7 +95,6 @@ def uncorrected_length(answer: Any) -> None:
 def turned_ravine(answer: Any) -> None:
     case = "curvatures 1 and 25, turned by 45 degrees"
     flat = answer(1.0, 25.0, 0)
-    _expect_finite(flat, "no turn at all")
     expect_near(flat, [[1.0, 0.0], [0.0, 25.0]], case="no turn at all", note="The flat direction is x, the first one.")
     quarter = answer(1.0, 25.0, 90)
     if np.shape(quarter) == (2, 2):
@@ -162,6 +148,9 @@ def warmup_cosine(answer: Any) -> None:
         case="a step after the end",
         note="A cosine left alone rises again: hold progress at 1 at most.",
     )
-    start = answer(0, 100, 0)
-    _expect_finite(start, "no warm-up at all", "With warmup 0 there is nothing to divide by.")
-    expect_near(start, 1.0, case="no warm-up at all", note="Then the cosine starts at once.")
+    expect_near(
+        answer(0, 100, 0),
+        1.0,
+        case="no warm-up at all",
+        note="Then the cosine starts at once, and there is no warm-up to divide by.",
+    )

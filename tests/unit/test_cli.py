@@ -55,6 +55,21 @@ def test_build_check_fails_on_drift_and_build_mends_it(
     assert "every notebook is what its source says" in capsys.readouterr().out
 
 
+def test_building_one_item_leaves_the_others_alone_and_claims_nothing_about_them(
+    make_course: Callable[..., Course], capsys: pytest.CaptureFixture[str]
+) -> None:
+    course = make_course()
+    assert main(["build", "adding"]) == 0
+    assert course.lab("adding").notebook.is_file()
+    assert not course.assignment("ps0-adding").notebook.exists()
+    capsys.readouterr()
+    assert main(["build", "--check", "adding"]) == 0
+    assert capsys.readouterr().out == "every notebook of adding is what its source says\n"
+    assert main(["build", "--check"]) == 1
+    assert main(["build", "ading"]) == 1
+    assert "'ading'" in capsys.readouterr().err
+
+
 def test_building_needs_a_checkout(make_course: Callable[..., Course], monkeypatch: pytest.MonkeyPatch) -> None:
     course = make_course()
     build.build(course)

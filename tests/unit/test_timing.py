@@ -40,8 +40,10 @@ def test_a_race_runs_in_turns_after_one_warm_up_each(clock: list[float]) -> None
 def test_no_repeats_and_no_rounds_are_refused() -> None:
     with pytest.raises(LabkitError, match="at least 1"):
         seconds_of(lambda: None, repeats=0)
+    ran: list[str] = []
     with pytest.raises(LabkitError, match="at least 1"):
-        race({"a": lambda: None}, rounds=0)
+        race({"a": lambda: ran.append("a")}, rounds=0)
+    assert ran == [], "nothing is run before the refusal"
 
 
 def test_an_error_in_the_work_is_the_callers() -> None:
