@@ -1,4 +1,4 @@
-# make lab     opens the course in JupyterLab          PORT=8888  BROWSER=0  WITH=core  PYTHON=python3.12
+# make lab     opens the course in JupyterLab          PORT=8888  BROWSER=0  WITH=core|all|tpu  PYTHON=python3.12
 # make test    passes every fast test
 # make test-all  adds the slow ones: wrong edits, full rebuilds
 # Each does its own set-up in .venv, and does nothing twice.

@@ -17,8 +17,9 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 NEEDS_PYTHON = (3, 11)
 # What a finished environment takes, in GB, with room for pip to unpack (measured with `du -sh .venv`, then rounded up).
-NEEDS_DISK = {"all": 6.0, "core": 3.0}
-EXTRAS = {"all": "all", "core": "dev,torch,experiments"}
+NEEDS_DISK = {"core": 3.0, "all": 6.0, "tpu": 7.0}
+# Each kind holds everything that the kinds before it do.
+EXTRAS = {"core": "dev,torch,experiments", "all": "all", "tpu": "all,tpu"}
 STAMP = "labkit-setup.txt"
 CPU_TORCH = "https://download.pytorch.org/whl/cpu"
 
@@ -42,7 +43,7 @@ def check_machine(venv, wanted):
         stop("this Python cannot make virtual environments", "on Debian and Ubuntu: sudo apt install python3-venv")
     free = shutil.disk_usage(os.path.dirname(venv)).free / 1e9
     if free < NEEDS_DISK[wanted]:
-        smaller = ", or leave out TensorFlow and JAX with WITH=core" if wanted == "all" else ""
+        smaller = ", or leave out TensorFlow and JAX with WITH=core" if wanted != "core" else ""
         stop(
             "%.1f GB are free here, and the environment takes up to %.0f GB" % (free, NEEDS_DISK[wanted]),
             "free some space%s" % smaller,
@@ -128,13 +129,15 @@ def wait_for_turn(venv):
 
 
 def is_ready(venv, python, wanted):
-    """True if the environment was made for this state of the files, with everything wanted, and works."""
+    """True if the environment was made for this state of the files, with everything wanted or more, and works."""
+    kinds = list(EXTRAS)
+    enough = kinds[kinds.index(wanted) :]
     try:
         with open(os.path.join(venv, STAMP)) as file:
             made_for = file.read()
     except OSError:
         return False
-    return made_for in [fingerprint(kind) for kind in EXTRAS if kind in (wanted, "all")] and works(python)
+    return made_for in [fingerprint(kind) for kind in enough] and works(python)
 
 
 def main():

@@ -11,7 +11,16 @@ from labkit._toml import TomlFile
 from labkit.errors import unknown
 
 PACKAGE = Path(__file__).resolve().parent
-FRAMEWORKS = ("torch", "tensorflow", "keras", "jax", "optuna", "tensorboard", "wandb")  # what labkit.session knows
+FRAMEWORKS = (
+    "torch",
+    "tensorflow",
+    "keras",
+    "jax",
+    "optuna",
+    "tensorboard",
+    "wandb",
+    "libtpu",
+)  # what labkit.session knows
 HARDWARE = ("cpu", "gpu", "tpu")
 
 

@@ -16,6 +16,7 @@ _NAMES = {
     "optuna": "Optuna",
     "tensorboard": "TensorBoard",
     "wandb": "Weights & Biases",
+    "libtpu": "libtpu, Google's TPU compiler,",
 }
 # the extra of pyproject.toml that brings each framework
 _EXTRAS = {
@@ -26,6 +27,7 @@ _EXTRAS = {
     "optuna": "experiments",
     "tensorboard": "experiments",
     "wandb": "experiments",
+    "libtpu": "tpu",
 }
 
 
@@ -54,7 +56,8 @@ def begin(item_id: str) -> None:
 def has(framework: str, skipped: str) -> bool:
     """Whether a framework that a lab can do without is installed; says what is ``skipped`` and how to add it if not.
 
-    Nothing is imported. ``framework`` is the name to import: torch, tensorflow, keras, jax, optuna, tensorboard, wandb.
+    Nothing is imported. ``framework`` is the name to import: torch, tensorflow, keras, jax, optuna, tensorboard, wandb,
+    libtpu.
     """
     if importlib.util.find_spec(framework) is not None:
         return True
@@ -66,7 +69,8 @@ def has(framework: str, skipped: str) -> bool:
 def _remedy(missing: list[str]) -> str:
     """The command that adds frameworks."""
     extras = ",".join(dict.fromkeys(_EXTRAS[name] for name in missing))
+    make = "`make lab WITH=tpu`" if "libtpu" in missing else "`make lab` (without WITH=core)"
     return (
-        "In a checkout run `make lab` (without WITH=core); elsewhere run "
+        f"In a checkout run {make}; elsewhere run "
         f'`%pip install "labkit[{extras}] @ git+{load_course().repository}"` and restart the kernel'
     )

@@ -23,7 +23,7 @@ def test_a_missing_framework_is_named_with_what_is_skipped_and_how_to_add_it(fra
     assert session.has(framework, "the comparison") is False
     said = capsys.readouterr().out
     assert "is not installed here, so this is skipped: the comparison." in said
-    assert "make lab" in said and '%pip install "labkit[' in said
+    assert ("make lab WITH=tpu" if framework == "libtpu" else "make lab") in said and '%pip install "labkit[' in said
 
 
 def test_a_framework_that_is_here_is_not_mentioned(capsys) -> None:

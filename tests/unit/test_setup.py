@@ -99,6 +99,10 @@ def test_a_second_run_installs_nothing_and_a_change_does(
     run(monkeypatch, *venv, "--with", "core")
     run(monkeypatch, *venv, "--with", "all")
     assert installs == ["all", "core", "all"], "core is not enough for all"
+    run(monkeypatch, *venv, "--with", "tpu")
+    for less in ("all", "core"):
+        run(monkeypatch, *venv, "--with", less)
+    assert installs == ["all", "core", "all", "tpu"], "an environment with the TPU compiler is enough for both"
 
 
 def test_two_makes_at_once_install_once(tmp_path: Path) -> None:

@@ -1,0 +1,464 @@
+"""Processes from a notebook: what they return, how they fail, and that none is ever left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pickle
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from labkit import parallel
+from labkit.errors import LabkitError
+
+LONG = 600  # seconds; nothing waits that long, unless something that should have been stopped was not
+needs_posix = pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+
+
+@pytest.fixture
+def token() -> Iterator[str]:
+    """A word in the environment of a run's processes, by which a test finds them; none may be left when it ends."""
+    word = uuid.uuid4().hex
+    yield word
+    left = alive(word)
+    for process in left:
+        process.kill()
+    assert not left, f"left behind: {left}"
+
+
+def alive(word: str) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if process.environ().get("TOKEN") == word and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+    return found
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 60) -> None:
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "it did not come about"
+        time.sleep(0.02)
+
+
+def rank() -> int:
+    return int(os.environ["RANK"])
+
+
+class Unpacked:
+    """Calls ``what`` in the process that unpacks it, and is what that returned."""
+
+    def __init__(self, what: Callable[[], Any]) -> None:
+        self.what = what
+
+    def __reduce__(self) -> tuple[Callable[[], Any], tuple[()]]:
+        return self.what, ()
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+# --- what comes back ---------------------------------------------------------------------------------------------------
+
+
+def test_each_rank_does_the_work_and_what_it_returns_comes_back_in_order(capsys) -> None:
+    factor = 10  # travels with the function, as a notebook's names do
+
+    def work(offset: int) -> tuple[int, int, str]:
+        print(f"I am {rank()}")
+        print("a warning", file=sys.stderr)
+        return factor * rank() + offset, int(os.environ["WORLD_SIZE"]), os.environ["OMP_NUM_THREADS"]
+
+    values = parallel.run(work, 3, arguments=(1,))
+    assert values == [(1, 3, "1"), (11, 3, "1"), (21, 3, "1")]
+    assert values.output == ["I am 0\n", "I am 1\n", "I am 2\n"]
+    assert all("a warning" in errors for errors in values.errors)
+    assert {"[0] I am 0", "[1] I am 1", "[2] I am 2"} <= set(capsys.readouterr().out.splitlines())
+
+
+def test_a_quiet_run_prints_nothing_and_keeps_what_was_printed(capsys) -> None:
+    values = parallel.run(lambda: print("x" * 1_000_000), 2, show=False)
+    assert [len(output) for output in values.output] == [1_000_001, 1_000_001]
+    assert capsys.readouterr().out == ""
+
+
+def test_more_processes_than_cores_are_told_once(capsys, monkeypatch) -> None:
+    monkeypatch.setattr("labkit._processes.usable_cores", lambda: 2)
+    monkeypatch.setattr("labkit._processes._told", set())
+    for _ in range(2):
+        parallel.run(rank, 3)
+    assert capsys.readouterr().out.count("3 processes share 2 cores") == 1
+
+
+def test_the_ranks_can_talk_through_torch(token: str) -> None:
+    pytest.importorskip("torch")
+
+    def work() -> tuple[float, int]:
+        import torch
+        import torch.distributed as dist
+
+        total = torch.tensor(float(dist.get_rank() + 1))
+        dist.all_reduce(total)
+        return total.item(), torch.get_num_threads()
+
+    assert parallel.run(work, 2, backend="gloo", env={"TOKEN": token}) == [(3.0, 1), (3.0, 1)]
+
+
+def test_torch_can_also_be_started_by_the_work_itself(token: str) -> None:
+    pytest.importorskip("torch")
+
+    def work() -> int:
+        import torch.distributed as dist
+
+        dist.init_process_group("gloo")  # finds everything in the environment
+        dist.barrier()
+        size = dist.get_world_size()
+        dist.destroy_process_group()
+        return size
+
+    assert parallel.run(work, 2, env={"TOKEN": token}) == [2, 2]
+
+
+def test_jax_sees_the_devices_that_were_asked_for(token: str) -> None:
+    pytest.importorskip("jax")
+
+    def work() -> int:
+        import jax
+
+        return len(jax.devices())
+
+    assert parallel.run(work, 1, devices=8, env={"TOKEN": token}) == [8]
+
+
+def test_tensorflow_is_told_of_its_workers() -> None:
+    def work() -> dict[str, Any]:
+        import json
+
+        return json.loads(os.environ["TF_CONFIG"])
+
+    first, second = parallel.run(work, 2, tensorflow_cluster=True)
+    assert first["cluster"] == second["cluster"]
+    assert len(set(first["cluster"]["worker"])) == 2
+    assert [one["task"] for one in (first, second)] == [{"type": "worker", "index": 0}, {"type": "worker", "index": 1}]
+
+
+def test_two_runs_at_once_do_not_meet() -> None:
+    pytest.importorskip("torch")
+
+    def work(value: float) -> float:
+        import torch
+        import torch.distributed as dist
+
+        total = torch.tensor(value)
+        dist.all_reduce(total)
+        return total.item()
+
+    found: dict[float, list[float]] = {}
+
+    def start(value: float) -> None:
+        found[value] = parallel.run(work, 2, arguments=(value,), backend="gloo", show=False)
+
+    threads = [threading.Thread(target=start, args=(value,)) for value in (1.0, 5.0)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {1.0: [2.0, 2.0], 5.0: [10.0, 10.0]}
+
+
+# --- how it fails ------------------------------------------------------------------------------------------------------
+
+
+def test_an_exception_in_one_rank_is_shown_with_its_traceback_and_ends_the_others(token: str) -> None:
+    def work() -> None:
+        if rank() == 1:
+            raise ValueError("the cat sat on the keyboard")
+        subprocess.run(["sleep", str(LONG)])
+
+    start = time.monotonic()
+    with pytest.raises(parallel.RankError) as caught:
+        parallel.run(work, 3, env={"TOKEN": token}, timeout=LONG)
+    assert time.monotonic() - start < 60, "the others were waited for"
+    assert caught.value.rank == 1
+    assert "Rank 1 of 3 raised an error, and the others were stopped" in str(caught.value)
+    assert 'raise ValueError("the cat sat on the keyboard")' in caught.value.traceback
+    assert "_rank.py" not in caught.value.traceback, "only the work's own frames"
+
+
+PHASES = {
+    "starting": (lambda: None, Unpacked(lambda: die() if rank() == 1 else None), None),
+    "joining": (lambda: None, Unpacked(lambda: die_when_joining() if rank() == 1 else None), "gloo"),
+    "working": (lambda _: die() if rank() == 1 else time.sleep(LONG), 0, None),
+    "in a collective": (lambda _: die() if rank() == 1 else wait_for_all(), 0, "gloo"),
+    "finishing": (lambda _: Unpicklable() if rank() == 1 else time.sleep(LONG), 0, None),
+    "finished": (lambda _: at_exit(die) if rank() == 1 else time.sleep(LONG), 0, None),
+}
+
+
+def die_when_joining() -> None:
+    import torch.distributed
+
+    torch.distributed.init_process_group = lambda *arguments, **options: die()
+
+
+def wait_for_all() -> None:
+    import torch.distributed
+
+    torch.distributed.barrier()
+
+
+def at_exit(what: Callable[[], None]) -> None:
+    import atexit
+
+    atexit.register(what)
+
+
+class Unpicklable:
+    def __reduce__(self) -> Any:
+        die()
+
+
+@needs_posix
+@pytest.mark.parametrize("phase", PHASES)
+def test_a_rank_that_is_killed_is_named_at_whatever_phase_it_was(phase: str, token: str) -> None:
+    work, argument, backend = PHASES[phase]
+    if backend:
+        pytest.importorskip("torch")
+    start = time.monotonic()
+    with pytest.raises(parallel.RankError) as caught:
+        parallel.run(work, 2, arguments=(argument,), backend=backend, env={"TOKEN": token}, timeout=LONG)
+    assert time.monotonic() - start < 60, "the other was waited for"
+    said = "working" if phase == "in a collective" else phase
+    assert f"Rank 1 of 2 was killed by the signal SIGKILL while {said}" in str(caught.value)
+    assert caught.value.rank == 1
+
+
+def test_a_rank_that_leaves_by_itself_is_named() -> None:
+    with pytest.raises(parallel.RankError, match="Rank 0 of 1 left with exit status 3 while working"):
+        parallel.run(lambda: sys.exit(3), 1)
+
+
+@needs_posix
+def test_a_worker_that_never_joins_is_named(token: str) -> None:
+    pytest.importorskip("torch")
+    slow = Unpacked(lambda: time.sleep(LONG) if rank() == 1 else None)
+    with pytest.raises(parallel.RankError) as caught:
+        parallel.run(lambda _: None, 2, arguments=(slow,), backend="gloo", timeout=10, env={"TOKEN": token})
+    assert "Rank 0 was waiting for the others to join. Rank 1 was still starting." in str(caught.value)
+
+
+@needs_posix
+def test_ranks_that_wait_for_ever_say_where(token: str) -> None:
+    def work() -> None:
+        if rank() == 1:
+            return
+        wait_here()
+
+    def wait_here() -> None:
+        time.sleep(LONG)
+
+    with pytest.raises(parallel.RankError) as caught:
+        parallel.run(work, 2, timeout=4, env={"TOKEN": token})
+    assert "Rank 0 was working at line" in str(caught.value)
+    assert "of wait_here()" in str(caught.value)
+    assert "Finished had rank 1." in str(caught.value)
+
+
+def test_a_rank_that_left_its_peers_in_the_lurch_is_mentioned(token: str) -> None:
+    pytest.importorskip("torch")
+
+    def work() -> None:
+        if rank() == 0:
+            wait_for_all()
+
+    with pytest.raises(parallel.RankError) as caught:
+        parallel.run(work, 2, backend="gloo", env={"TOKEN": token})
+    assert caught.value.rank == 0
+    assert "Rank 1 had finished already" in str(caught.value)
+
+
+def test_what_cannot_be_sent_back_is_said() -> None:
+    with pytest.raises(parallel.RankError, match="a lock, cannot be sent back"):
+        parallel.run(threading.Lock, 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ranks": 0}, "0 is no number of processes"),
+        ({"ranks": 2.5}, "2.5 is no number of processes"),
+        ({"ranks": True}, "True is no number"),
+        ({"ranks": 100_000}, "100000 processes are too many"),
+        ({"backend": "carrier pigeon"}, "There is no backend 'carrier pigeon'. Use 'gloo'"),
+        ({"devices": 0}, "0 is no number of devices"),
+        ({"arguments": (threading.Lock(),)}, "cannot be sent to another process"),
+    ],
+)
+def test_what_cannot_be_started_is_refused_with_a_sentence(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(LabkitError, match=said):
+        parallel.run(rank, **options)
+
+
+def test_a_port_in_use_is_refused() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(LabkitError, match=r"Port \d+ is in use.*Leave `port` out"):
+            parallel.run(rank, 2, port=taken.getsockname()[1])
+    port = parallel.free_port()
+    assert parallel.run(lambda: os.environ["MASTER_PORT"], 1, port=port) == [str(port)]
+
+
+# --- nothing is left behind --------------------------------------------------------------------------------------------
+
+# Each rank starts a process of its own in a session of its own, as DataLoader and torchrun do, then waits.
+WAITING = f"""
+def work():
+    import os, subprocess, time
+    subprocess.Popen(["sleep", "{LONG}"], start_new_session=True)
+    print("ready", flush=True)
+    time.sleep({LONG})
+
+from labkit import parallel
+parallel.run(work, 2, env={{"TOKEN": "TOKEN_OF_TEST"}}, timeout={LONG})
+"""
+
+
+@needs_posix
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM], ids=lambda one: one.name)
+def test_a_program_that_is_stopped_leaves_no_process(how: signal.Signals, token: str) -> None:
+    code = WAITING.replace("TOKEN_OF_TEST", token)
+    program = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    assert program.stdout is not None
+    assert sorted(program.stdout.readline() for _ in range(2)) == ["[0] ready\n", "[1] ready\n"]
+    wait_until(lambda: len(alive(token)) == 4)
+    program.send_signal(how)
+    program.wait(timeout=60)
+    wait_until(lambda: not alive(token))
+
+
+@needs_posix
+@pytest.mark.parametrize("how", ["interrupt", "restart"])
+def test_a_cell_that_is_stopped_leaves_no_process(how: str, token: str) -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute(WAITING.replace("TOKEN_OF_TEST", token))
+        wait_until(lambda: len(alive(token)) == 4)
+        if how == "interrupt":
+            manager.interrupt_kernel()
+            assert client.get_shell_msg(timeout=60)["content"]["ename"] == "KeyboardInterrupt"
+            assert not alive(token)
+        else:
+            manager.restart_kernel(now=True)
+            wait_until(lambda: not alive(token))
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+
+
+@needs_posix
+def test_what_a_rank_started_and_left_running_is_ended_with_the_run(token: str) -> None:
+    def work() -> int:
+        return subprocess.Popen(["sleep", str(LONG)], start_new_session=True).pid
+
+    values = parallel.run(work, 2, env={"TOKEN": token})
+    assert not [pid for pid in values if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+
+
+def test_an_error_in_a_notebook_shows_the_line_of_the_cell() -> None:
+    import nbformat
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    cell = (
+        "from labkit import parallel\n\n\ndef work():\n    return 1 / (1 - 1)  # this line\n\n\nparallel.run(work, 2)"
+    )
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell)])
+    with pytest.raises(CellExecutionError) as caught:
+        NotebookClient(notebook, kernel_name="python3", timeout=120).execute()
+    assert "return 1 / (1 - 1)  # this line" in caught.value.evalue
+    assert "ZeroDivisionError" in caught.value.evalue
+
+
+# --- torchrun and simulated devices ------------------------------------------------------------------------------------
+
+SCRIPT = """
+import os, signal, sys
+attempt, rank = int(os.environ["TORCHELASTIC_RESTART_COUNT"]), int(os.environ["RANK"])
+if sys.argv[1:] == ["once"] and attempt == 0 and rank == 1:
+    os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[1:] == ["always"]:
+    raise ValueError("the cat sat on the keyboard")
+print("attempt", attempt, "rank", rank, "of", os.environ["WORLD_SIZE"])
+"""
+
+
+@needs_posix
+def test_torchrun_starts_all_ranks_anew_after_one_was_killed(token: str) -> None:
+    pytest.importorskip("torch")
+    said = parallel.torchrun(SCRIPT, 2, restarts=1, arguments=["once"], env={"TOKEN": token}, show=False)
+    assert {"attempt 1 rank 0 of 2", "attempt 1 rank 1 of 2"} <= set(said.splitlines())
+
+
+def test_torchrun_on_two_nodes_makes_one_group(token: str) -> None:
+    pytest.importorskip("torch")
+    said = parallel.torchrun(SCRIPT, 1, nodes=2, env={"TOKEN": token}, show=False)
+    assert set(said.splitlines()) == {"attempt 0 rank 0 of 2", "attempt 0 rank 1 of 2"}
+
+
+def test_a_script_that_fails_shows_its_traceback_and_not_torchruns(token: str, tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    path = tmp_path / "train.py"
+    path.write_text(textwrap.dedent(SCRIPT))
+    with pytest.raises(parallel.RankError, match="the cat sat on the keyboard") as caught:
+        parallel.torchrun(path, 2, arguments=["always"], env={"TOKEN": token}, show=False)
+    assert "torch/distributed/run.py" not in str(caught.value)
+
+
+def test_a_script_that_is_not_there_is_named() -> None:
+    with pytest.raises(LabkitError, match=r"There is no script nowhere\.py"):
+        parallel.torchrun("nowhere.py")
+
+
+def test_simulated_devices_come_before_jax_has_started() -> None:
+    pytest.importorskip("jax")
+    early = parallel.run(lambda: len(parallel.simulate(8)), 1)
+    assert early == [8]
+
+    def late() -> str:
+        import jax
+
+        jax.devices()
+        try:
+            parallel.simulate(8)
+        except LabkitError as error:
+            return str(error)
+        return "no error"
+
+    (said,) = parallel.run(late, 1)
+    assert "JAX has already started here, with 1 processor device" in said
+    assert "Restart the kernel" in said
+
+
+def test_an_error_of_a_rank_can_itself_be_sent_on() -> None:
+    error = parallel.RankError("what", "why", rank=3, traceback="t")
+    copy = pickle.loads(pickle.dumps(error))
+    assert isinstance(copy, parallel.RankError)
