@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
 
     verb = verbs.add_parser("doctor", help="what this machine can run")
     verb.add_argument("--measure", action="store_true", help="measure its peak speed and its memory's bandwidth too")
+    verb.add_argument("--labs", action="store_true", help="say of each lab how it will run here, and why")
     verb.set_defaults(verb=_doctor)
 
     verb = verbs.add_parser("lab", help="open the course in JupyterLab")
@@ -108,9 +109,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from labkit import readiness
     from labkit.device import doctor_report
 
     print(doctor_report(measure=options.measure))
+    if options.labs:
+        print(f"\n{readiness.report()}")
     return 0
 
 

@@ -22,6 +22,7 @@ FRAMEWORKS = (
     "libtpu",
 )  # what labkit.session knows
 HARDWARE = ("cpu", "gpu", "tpu")
+NEEDS = ("two cores", "two accelerators", "a TPU")  # without which a lab plays what it is about: see labkit.readiness
 
 
 @dataclass(frozen=True)
@@ -57,10 +58,16 @@ class Item:
 
 @dataclass(frozen=True, kw_only=True)
 class Lab(Item):
-    """One lab. ``claims`` maps the name of each claim to the sentence it stands for."""
+    """One lab. ``claims`` maps the name of each claim to the sentence it stands for.
+
+    ``also`` names frameworks whose part is skipped where they are missing, ``simulates_without`` what the lab plays on other
+    hardware where it is missing.
+    """
 
     part: str
     hardware: tuple[str, ...]
+    also: tuple[str, ...] = ()
+    simulates_without: str = ""
     full_mode: str = ""
     claims: dict[str, str] = field(default_factory=dict)
 
@@ -169,13 +176,15 @@ def load_course(root: Path | None = None) -> Course:
 
 
 def _read_lab(file: TomlFile, at: tuple[str, int], root: Path, parts: dict[str, Part], earlier: dict[str, Lab]) -> Lab:
-    file.only(
-        at, {"id", "part", "title", "minutes", "hardware", "frameworks", "datasets", "after", "full_mode", "claims"}
-    )
+    names = "id part title minutes hardware frameworks also simulates_without datasets after full_mode claims"
+    file.only(at, set(names.split()))
     lab_id = _new_id(file, at, earlier)
     part = file.get(at, "part", str)
     if part not in parts:
         raise file.error(at, "part", f"one of the parts {', '.join(parts)}", f"It is '{part}'")
+    need = file.get(at, "simulates_without", str, "")
+    if need and need not in NEEDS:
+        raise file.error(at, "simulates_without", f"one of {', '.join(NEEDS)}", f"It is '{need}'")
     claims = file.get(at, "claims", dict, {})
     for name, sentence in claims.items():
         if not isinstance(sentence, str) or not name.startswith(f"{lab_id}."):
@@ -188,6 +197,8 @@ def _read_lab(file: TomlFile, at: tuple[str, int], root: Path, parts: dict[str, 
         hardware=_members(file, at, "hardware", HARDWARE),
         folder=root / "notebooks" / part,
         frameworks=_members(file, at, "frameworks", FRAMEWORKS),
+        also=_members(file, at, "also", FRAMEWORKS),
+        simulates_without=need,
         datasets=file.texts(at, "datasets", []),
         after=_members(file, at, "after", earlier),
         full_mode=file.get(at, "full_mode", str, ""),

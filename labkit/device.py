@@ -93,6 +93,8 @@ def set_threads(n: int | None = None) -> int:
 
 def doctor_report(measure: bool = False) -> str:
     """What this machine can run, on one screen: at most 24 lines of 80 columns. ``measure`` measures its peak first."""
+    from labkit import readiness
+
     if measure:
         save_peak(measure_peak())
     machine, peak = describe(), load_peak()
@@ -111,6 +113,7 @@ def doctor_report(measure: bool = False) -> str:
         ("nbgrader", version("nbgrader") or "missing, needed only to grade: pip install nbgrader"),
         ("C++ compiler", _compiler()),
         *_data_rows(),
+        ("labs", readiness.summary()),
     ]
     if peak is None:
         rows.append(("peak", "not measured yet: labkit doctor --measure"))

@@ -8,7 +8,7 @@ import os
 from labkit.course import Item, load_course
 from labkit.errors import LabkitError, unknown
 
-_NAMES = {
+NAMES = {
     "torch": "PyTorch",
     "tensorflow": "TensorFlow",
     "keras": "Keras",
@@ -48,8 +48,8 @@ def begin(item_id: str) -> None:
     missing = [name for name in known[item_id].frameworks if importlib.util.find_spec(name) is None]
     if missing:
         raise LabkitError(
-            f"This lab needs {' and '.join(_NAMES[name] for name in missing)}, and this environment has none",
-            todo=_remedy(missing),
+            f"This lab needs {' and '.join(NAMES[name] for name in missing)}, and this environment has none",
+            todo=remedy(missing),
         )
 
 
@@ -61,13 +61,13 @@ def has(framework: str, skipped: str) -> bool:
     """
     if importlib.util.find_spec(framework) is not None:
         return True
-    print(f"{_NAMES[framework]} is not installed here, so this is skipped: {skipped}.")
-    print(f"To add it: {_remedy([framework])}")
+    print(f"{NAMES[framework]} is not installed here, so this is skipped: {skipped}.")
+    print(f"To add it: {remedy([framework])}")
     return False
 
 
-def _remedy(missing: list[str]) -> str:
-    """The command that adds frameworks."""
+def remedy(missing: list[str]) -> str:
+    """What to do to add frameworks."""
     extras = ",".join(dict.fromkeys(_EXTRAS[name] for name in missing))
     make = "`make lab WITH=tpu`" if "libtpu" in missing else "`make lab` (without WITH=core)"
     return (

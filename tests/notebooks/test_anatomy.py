@@ -46,6 +46,12 @@ def test_a_lab_claims_what_the_manifest_promises(lab: str) -> None:
     assert claimed == set(COURSE.lab(lab).claims)
 
 
+@pytest.mark.parametrize("lab", LABS)
+def test_the_manifest_names_what_a_lab_can_do_without(lab: str) -> None:
+    """The doctor tells learners from it which labs run in part."""
+    assert {first_text(call) for call in called(lab, "session.has")} == set(COURSE.lab(lab).also)
+
+
 @pytest.mark.parametrize("lab", FULL_LABS)
 def test_a_lab_has_its_parts(lab: str) -> None:
     source = COURSE.lab(lab).source.read_text(encoding="utf-8")
