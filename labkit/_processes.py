@@ -275,9 +275,10 @@ def _devices(devices: int | None, *, choose_platform: bool = True) -> dict[str, 
         raise LabkitError(f"{devices!r} is no number of devices", todo="Give a whole number from 1 up")
     name = "--xla_force_host_platform_device_count"
     others = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(f"{name}=")]
-    return {"XLA_FLAGS": " ".join([*others, f"{name}={devices}"])} | (
-        {"JAX_PLATFORMS": "cpu"} if choose_platform else {}
-    )
+    # XLA waits for its simulated devices in threads of one pool, which is as large as there are cores. With fewer threads than
+    # devices that wait, an all-reduce can stand still for ever (seen on two cores within 400 steps); this makes the pool larger.
+    settings = {"XLA_FLAGS": " ".join([*others, f"{name}={devices}"]), "NPROC": str(4 * devices)}
+    return settings | ({"JAX_PLATFORMS": "cpu"} if choose_platform else {})
 
 
 def _tf_config(rank: int, addresses: list[str]) -> dict[str, str]:
@@ -364,6 +365,8 @@ def _supervise(
         show_lines(wait=0)
     for process in processes:
         process.wait()
+        assert process.stdout is not None
+        process.stdout.close()
     errors = [(folder / f"{i}.stderr").read_text(errors="replace") for i in range(len(commands))]
     late = None in codes and not any(codes)
     return Outcome(codes, ["".join(one) for one in output], errors, late)

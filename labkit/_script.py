@@ -10,6 +10,8 @@ import sys
 import traceback
 from pathlib import Path
 
+from labkit._rank import leave
+
 if __name__ == "__main__":
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
@@ -25,4 +27,5 @@ if __name__ == "__main__":
         ):
             frames = frames.tb_next  # the script's own frames are what its author wants to see
         traceback.print_exception(type(error), error, frames)
-        sys.exit(1)
+        leave(1)
+    leave(0)

@@ -23,7 +23,7 @@ def lift(lab_id: str, *names: str) -> SimpleNamespace:
             continue
         tree = ast.parse("".join(line for line in cell.source.splitlines(True) if not line.startswith(("%", "!"))))
         wanted = [node for node in tree.body if _is_import(node) or _defined(node) & set(names)]
-        exec(compile(ast.Module(wanted, []), lab_id, "exec"), namespace)
+        exec(compile(ast.Module(wanted, []), lab_id, "exec", dont_inherit=True), namespace)
     missing = [name for name in names if name not in namespace]
     assert not missing, f"{lab_id} defines no {', '.join(missing)}"
     return SimpleNamespace(**{name: namespace[name] for name in names})

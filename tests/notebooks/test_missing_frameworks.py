@@ -37,6 +37,7 @@ def test_a_lab_goes_on_without_what_it_can_do_without(lab: str, hidden: list[str
     said = "".join(output.get("text", "") for output in outputs)
     for name in hidden:
         words = {"tensorflow": "TensorFlow", "jax": "JAX", "tensorboard": "TensorBoard", "wandb": "Weights & Biases"}
+        words["libtpu"] = "libtpu, Google's TPU compiler,"
         if not (lab == "tracking" and name == "tensorflow"):  # without TensorBoard, TensorFlow is not asked for
             assert f"{words[name]} is not installed here, so this is skipped:" in said
     assert said.count("To add it:") >= 1

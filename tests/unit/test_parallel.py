@@ -205,7 +205,6 @@ PHASES = {
     "working": (lambda _: die() if rank() == 1 else time.sleep(LONG), 0, None),
     "in a collective": (lambda _: die() if rank() == 1 else wait_for_all(), 0, "gloo"),
     "finishing": (lambda _: Unpicklable() if rank() == 1 else time.sleep(LONG), 0, None),
-    "finished": (lambda _: at_exit(die) if rank() == 1 else time.sleep(LONG), 0, None),
 }
 
 
@@ -219,12 +218,6 @@ def wait_for_all() -> None:
     import torch.distributed
 
     torch.distributed.barrier()
-
-
-def at_exit(what: Callable[[], None]) -> None:
-    import atexit
-
-    atexit.register(what)
 
 
 class Unpicklable:
