@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -341,6 +342,123 @@ def test_fraction_of_peak() -> None:
     for flops, seconds, peak in ((1.0, 0.0, PEAK), (-1.0, 1.0, PEAK), (1.0, 1.0, 0.0), (1.0, float("nan"), PEAK)):
         with pytest.raises(LabkitError, match="No fraction"):
             device.fraction_of_peak(flops, seconds, peak)
+
+
+# ---------------------------------------------------------------- measuring an accelerator
+
+
+class FakeGpu:
+    """Stands in for a GPU: the CPU does its work, which counts as done only when somebody waits for it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, name: str = "Fake GPU", free: float = 2**30) -> None:
+        self.waited = 0
+        self.there = _peak._Accelerator("cpu", name, self.wait, free, cache_mib=1.0)
+        monkeypatch.setattr(_peak, "_accelerator", lambda device: self.there)
+
+    def wait(self) -> None:
+        self.waited += 1
+
+
+def test_an_accelerator_is_measured_and_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    FakeGpu(monkeypatch, free=64 * 2**20)  # room for matrices of 1024 only
+    asked: list[int] = []
+    product = _peak._best_product
+
+    def watched(*given: object) -> tuple[int, float]:
+        asked.extend(given[2])  # type: ignore[call-overload]
+        return product(*given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(_peak, "_best_product", watched)
+    peak = device.measure_peak(seconds=0.02, threads=1, device="cuda")
+    assert (peak.device, peak.accelerator, peak.dtype) == ("cuda", "Fake GPU", "float32")
+    assert asked == [1024], "what does not fit is not tried"
+    assert peak.array_mib == 16, "not more than a quarter of its own memory, but 16 MiB"
+    assert "Fake GPU" in str(peak) and "thread" not in str(peak)
+
+
+def test_a_full_accelerator_is_said_to_be_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch")
+    FakeGpu(monkeypatch, free=5 * 2**20)
+    with pytest.raises(LabkitError, match=r"Only 5 MiB of memory are free on the Fake GPU"):
+        device.measure_peak(seconds=0.02, device="cuda")
+
+
+def test_the_clock_waits_for_an_accelerator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a clock of our own: handing work over takes no time, waiting for its end does."""
+    torch = pytest.importorskip("torch")
+    now, queued = [0.0], [0.0]
+
+    def wait() -> None:
+        now[0] += queued[0]
+        queued[0] = 0.0
+
+    def mm(a, b, out):  # type: ignore[no-untyped-def]
+        queued[0] += 2 * len(a) ** 3 / 50e12  # 50 TFLOP/s
+
+    def add(b, c, alpha, out):  # type: ignore[no-untyped-def]
+        queued[0] += 12 * len(b) / 2e12  # 2 TB/s
+
+    monkeypatch.setattr(_peak, "_accelerator", lambda device: _peak._Accelerator("cpu", "Fake", wait, 2**29, 1.0))
+    monkeypatch.setattr(_peak.time, "perf_counter", lambda: now[0])
+    monkeypatch.setattr(torch, "mm", mm)
+    monkeypatch.setattr(torch, "add", add)
+    peak = device.measure_peak(seconds=1e-3, threads=1, device="cuda")
+    assert peak.gflops == pytest.approx(50e3) and peak.bandwidth_gb_s == pytest.approx(2e3)
+
+
+def test_measuring_what_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
+    for name in ("cuda", "mps"):
+        with pytest.raises(LabkitError, match=f"'{name}' cannot be used here"):
+            device.measure_peak(device=name)
+        assert device.load_peak(name) is None
+    with pytest.raises(LabkitError, match="TPU is not measured"):
+        device.measure_peak(device="xla")
+    with pytest.raises(LabkitError, match="no device 'gpu'"):
+        device.measure_peak(device="gpu")
+    with pytest.raises(LabkitError, match=r"'float64'.*float32, bfloat16, float16"):
+        device.measure_peak(device="cuda", dtype="float64")
+
+
+def test_a_real_gpu() -> None:
+    """Runs only where there is one."""
+    torch = pytest.importorskip("torch")
+    if not torch.cuda.is_available():
+        pytest.skip("this machine shows no NVIDIA GPU")
+    single, half = (device.measure_peak(seconds=0.3, device="cuda", dtype=dtype) for dtype in ("float32", "float16"))
+    assert single.accelerator == torch.cuda.get_device_name()
+    assert half.gflops > single.gflops > 500 and single.bandwidth_gb_s > 50
+
+
+def test_peaks_of_two_devices_are_kept_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    FakeGpu(monkeypatch)
+    on_gpu = replace(PEAK, gflops=5e4, device="cuda", accelerator="Fake GPU")
+    device.save_peak(PEAK)
+    device.save_peak(on_gpu)
+    assert device.load_peak() == PEAK and device.load_peak("cuda") == on_gpu
+    assert device.load_peak("mps") is None
+    FakeGpu(monkeypatch, name="Another GPU")
+    assert device.load_peak("cuda") is None, "the measurement is of a card that is not here"
+    (tmp_path / "cache" / "peak.json").write_bytes((tmp_path / "cache" / "peak-cuda.json").read_bytes())
+    assert device.load_peak() is None, "a GPU's numbers are never taken for the CPU's"
+
+
+def test_a_peak_kept_before_there_were_devices_is_the_cpus(tmp_path: Path) -> None:
+    old = asdict(PEAK)
+    del old["device"], old["accelerator"]
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "peak.json").write_text(json.dumps(old), encoding="utf-8")
+    assert device.load_peak() == PEAK
+
+
+def test_fractions_are_of_the_device_the_run_was_on() -> None:
+    on_gpu = replace(PEAK, device="cuda", accelerator="Fake GPU")
+    assert device.fraction_of_peak(1e11, 4.0, on_gpu, device="cuda") == pytest.approx(0.25)
+    with pytest.raises(LabkitError, match=r"run on 'cpu'.*peak of 'cuda'"):
+        device.fraction_of_peak(1e11, 4.0, on_gpu, device="cpu")
 
 
 # ---------------------------------------------------------------- remembering
