@@ -48,6 +48,8 @@ EDITS = [
     ("tuning", "return digits[:size], digits[size:]", "return digits[:size], digits[:size]", "lead_kept"),
     ("roofline", "for one in used + made)", "for one in made)", "meter_bytes"),
     ("roofline", "return sum(max(limits(call).values())", "return sum(min(limits(call).values())", "typical_ratio"),
+    ("graphs", "(step.op, step.inputs, repr(step.value))", "(step.op, repr(step.value))", "steps_left"),
+    ("graphs", "value=OPERATIONS[step.op](*(operand.value for operand in operands))", "value=operands[0].value", "optimised_difference"),
 ]  # fmt: skip
 
 
