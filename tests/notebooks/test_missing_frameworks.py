@@ -14,6 +14,7 @@ WITHOUT = [
     ("autodiff", ["tensorflow", "jax"], 16),
     ("lenet-keras", ["tensorflow", "jax"], 22),
     ("tracking", ["tensorflow", "tensorboard", "wandb"], 7),
+    ("input-pipelines", ["tensorflow"], 27),
     ("graphs", ["tensorflow", "jax"], 26),
 ]
 HIDE = """

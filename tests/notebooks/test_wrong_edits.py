@@ -46,6 +46,8 @@ EDITS = [
     ("transformer", "dtype=torch.bool).tril()", "dtype=torch.bool).tril(1)", "leak"),
     ("tuning", "speed.mul_(0.9).add_(gradient + decay * one)", "speed.mul_(0.9).add_(gradient)", "alone_difference"),
     ("tuning", "return digits[:size], digits[size:]", "return digits[:size], digits[:size]", "lead_kept"),
+    ("input-pipelines", "itertools.repeat(one_batch, len(plan))", "map(load, plan)", "starved_over_repeated"),
+    ("input-pipelines", "loads[i, 0] = max(worker_free, place_free)", "loads[i, 0] = worker_free", "depth_gain_uneven"),
     ("roofline", "for one in used + made)", "for one in made)", "meter_bytes"),
     ("roofline", "return sum(max(limits(call).values())", "return sum(min(limits(call).values())", "typical_ratio"),
     ("graphs", "(step.op, step.inputs, repr(step.value))", "(step.op, repr(step.value))", "steps_left"),
