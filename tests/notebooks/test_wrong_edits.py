@@ -48,6 +48,8 @@ EDITS = [
     ("tuning", "return digits[:size], digits[size:]", "return digits[:size], digits[:size]", "lead_kept"),
     ("input-pipelines", "itertools.repeat(one_batch, len(plan))", "map(load, plan)", "starved_over_repeated"),
     ("input-pipelines", "loads[i, 0] = max(worker_free, place_free)", "loads[i, 0] = worker_free", "depth_gain_uneven"),
+    ("precision", "2.0 ** (1 - bias) * fraction", "2.0 ** -bias * fraction", "decoded_differing"),
+    ("precision", "(rest == 0.5) & (count % 2 == 1)", "(rest == 0.5)", "rounding_differences"),
     ("roofline", "for one in used + made)", "for one in made)", "meter_bytes"),
     ("roofline", "return sum(max(limits(call).values())", "return sum(min(limits(call).values())", "typical_ratio"),
     ("graphs", "(step.op, step.inputs, repr(step.value))", "(step.op, repr(step.value))", "steps_left"),
