@@ -50,6 +50,8 @@ EDITS = [
     ("input-pipelines", "loads[i, 0] = max(worker_free, place_free)", "loads[i, 0] = worker_free", "depth_gain_uneven"),
     ("precision", "2.0 ** (1 - bias) * fraction", "2.0 ** -bias * fraction", "decoded_differing"),
     ("precision", "(rest == 0.5) & (count % 2 == 1)", "(rest == 0.5)", "rounding_differences"),
+    ("data-parallel", "held[worker][(worker - step) % n]", "held[worker][(worker + step) % n]", "ring_on_paper"),
+    ("data-parallel", "slope([0, 1]), slope([2, 3])", "slope([0]), slope([1, 2, 3])", "pencil_gradient"),
     ("roofline", "for one in used + made)", "for one in made)", "meter_bytes"),
     ("roofline", "return sum(max(limits(call).values())", "return sum(min(limits(call).values())", "typical_ratio"),
     ("graphs", "(step.op, step.inputs, repr(step.value))", "(step.op, repr(step.value))", "steps_left"),
