@@ -46,6 +46,8 @@ EDITS = [
     ("transformer", "dtype=torch.bool).tril()", "dtype=torch.bool).tril(1)", "leak"),
     ("tuning", "speed.mul_(0.9).add_(gradient + decay * one)", "speed.mul_(0.9).add_(gradient)", "alone_difference"),
     ("tuning", "return digits[:size], digits[size:]", "return digits[:size], digits[:size]", "lead_kept"),
+    ("sharding", "weights, X_batch.chunk(ranks)[rank])", "weights, X_batch.chunk(ranks)[0])", "sharded_difference"),
+    ("sharding", "F.linear(hidden, B)) + bias", "F.linear(hidden, B) + bias)", "library_difference"),
     ("input-pipelines", "itertools.repeat(one_batch, len(plan))", "map(load, plan)", "starved_over_repeated"),
     ("input-pipelines", "loads[i, 0] = max(worker_free, place_free)", "loads[i, 0] = worker_free", "depth_gain_uneven"),
     ("precision", "2.0 ** (1 - bias) * fraction", "2.0 ** -bias * fraction", "decoded_differing"),
