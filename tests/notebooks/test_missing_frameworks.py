@@ -15,6 +15,7 @@ WITHOUT = [
     ("lenet-keras", ["tensorflow", "jax"], 22),
     ("tracking", ["tensorflow", "tensorboard", "wandb"], 7),
     ("input-pipelines", ["tensorflow"], 27),
+    ("tf-distribute", ["jax"], 29),
     ("graphs", ["tensorflow", "jax"], 26),
 ]
 HIDE = """

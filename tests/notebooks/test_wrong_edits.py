@@ -50,6 +50,8 @@ EDITS = [
     ("sharding", "F.linear(hidden, B)) + bias", "F.linear(hidden, B) + bias)", "library_difference"),
     ("input-pipelines", "itertools.repeat(one_batch, len(plan))", "map(load, plan)", "starved_over_repeated"),
     ("input-pipelines", "loads[i, 0] = max(worker_free, place_free)", "loads[i, 0] = worker_free", "depth_gain_uneven"),
+    ("tf-distribute", "size = -(-len(samples) // devices)", "size = len(samples) // devices", "cut"),
+    ("tf-distribute", "tf.reduce_sum(losses) / everywhere", "tf.reduce_mean(losses) / 4", "share_ragged"),
     ("precision", "2.0 ** (1 - bias) * fraction", "2.0 ** -bias * fraction", "decoded_differing"),
     ("precision", "(rest == 0.5) & (count % 2 == 1)", "(rest == 0.5)", "rounding_differences"),
     ("data-parallel", "held[worker][(worker - step) % n]", "held[worker][(worker + step) % n]", "ring_on_paper"),
