@@ -54,6 +54,8 @@ EDITS = [
     ("tf-distribute", "tf.reduce_sum(losses) / everywhere", "tf.reduce_mean(losses) / 4", "share_ragged"),
     ("precision", "2.0 ** (1 - bias) * fraction", "2.0 ** -bias * fraction", "decoded_differing"),
     ("precision", "(rest == 0.5) & (count % 2 == 1)", "(rest == 0.5)", "rounding_differences"),
+    ("cloud", "(groups, machines)).min(axis=1)", "(groups, machines)).mean(axis=1)", "first_failure"),
+    ("cloud", 'optimizer.load_state_dict(state["optimizer"])', 'state["optimizer"]', "resumed_difference"),
     ("data-parallel", "held[worker][(worker - step) % n]", "held[worker][(worker + step) % n]", "ring_on_paper"),
     ("data-parallel", "slope([0, 1]), slope([2, 3])", "slope([0]), slope([1, 2, 3])", "pencil_gradient"),
     ("roofline", "for one in used + made)", "for one in made)", "meter_bytes"),
