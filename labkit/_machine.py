@@ -160,6 +160,13 @@ def tpus(devices: Path = Path("/sys/bus/pci/devices")) -> list[str]:
     return found
 
 
+def may_have_tpu(root: Path = Path("/")) -> bool:
+    """Whether a TPU may be here, also inside a container that shows no PCI devices: a device file or a setting tells."""
+    files = [*root.glob("dev/accel*"), *root.glob("dev/vfio/[0-9]*")]
+    settings = [name for name in os.environ if name.startswith(("TPU_", "COLAB_TPU"))]
+    return bool(files or settings or tpus(root / "sys/bus/pci/devices"))
+
+
 def output(*command: str) -> str:
     """What a command prints; nothing if it fails or takes long."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 
+from labkit._machine import accelerators, may_have_tpu
 from labkit.course import Item, load_course
 from labkit.errors import LabkitError, unknown
 
@@ -38,9 +39,14 @@ def begin(item_id: str) -> None:
     instead of spinning on. On a machine of two cores a LeNet step took 4 to 5 ms either way; beside one busy neighbour it
     took 15 ms with a short spin, and 160 to 590 ms with the default.
 
+    Where Google's TPU compiler is installed and nothing but a processor is here, JAX is told so: it would look for a TPU, and
+    print errors about not finding one.
+
     Raises LabkitError naming what is missing and the command that adds it.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when the library is loaded, so before any framework is
+    if importlib.util.find_spec("libtpu") is not None and not accelerators() and not may_have_tpu():
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
     course = load_course()
     known: dict[str, Item] = {**course.labs, **course.assignments}
     if item_id not in known:

@@ -16,6 +16,7 @@ WITHOUT = [
     ("tracking", ["tensorflow", "tensorboard", "wandb"], 7),
     ("input-pipelines", ["tensorflow"], 27),
     ("tf-distribute", ["jax"], 29),
+    ("tpu", ["libtpu"], 24),
     ("graphs", ["tensorflow", "jax"], 26),
 ]
 HIDE = """

@@ -60,6 +60,8 @@ EDITS = [
     ("data-parallel", "slope([0, 1]), slope([2, 3])", "slope([0]), slope([1, 2, 3])", "pencil_gradient"),
     ("roofline", "for one in used + made)", "for one in made)", "meter_bytes"),
     ("roofline", "return sum(max(limits(call).values())", "return sum(min(limits(call).values())", "typical_ratio"),
+    ("tpu", "np.outer(A[:, chip], B[chip])", "np.outer(A[chip], B[chip])", "hand_difference"),
+    ("tpu", "np.prod(before, dtype=int)) * -(-height // tile[0])", "np.prod(before, dtype=int)) * (height // tile[0])", "lenet_tiles"),
     ("graphs", "(step.op, step.inputs, repr(step.value))", "(step.op, repr(step.value))", "steps_left"),
     ("graphs", "value=OPERATIONS[step.op](*(operand.value for operand in operands))", "value=operands[0].value", "optimised_difference"),
 ]  # fmt: skip

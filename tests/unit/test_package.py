@@ -65,7 +65,9 @@ def test_the_wheel_carries_manifest_cards_and_bundled_data(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     wanted = {f"labkit/_course/datasets/{path.name}" for path in (ROOT / "datasets").glob("*.*")}
     assert {"labkit/_course/datasets/mnist-10k.npz", "labkit/_course/datasets/mnist.toml"} <= wanted
-    assert wanted | {"labkit/_course/notebooks/course.toml", "labkit/exercises/lenet.py"} <= names
+    wanted |= {f"labkit/tpu_reports/{path.name}" for path in (ROOT / "labkit" / "tpu_reports").glob("*.json")}
+    wanted |= {"labkit/_course/notebooks/course.toml", "labkit/exercises/lenet.py", "labkit/prices.toml"}
+    assert wanted <= names
     assert not [name for name in names if "__pycache__" in name or ".venv" in name]
 
 
