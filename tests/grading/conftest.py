@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import importlib.util
 import io
 import shutil
 import warnings
@@ -62,7 +63,11 @@ def course() -> Course:
 @pytest.fixture(scope="session")
 def ps(request: pytest.FixtureRequest) -> str:
     """The assignment in question: ps2-lenet, or another by ``parametrize("ps", ..., indirect=True)``."""
-    return getattr(request, "param", PS)
+    name = getattr(request, "param", PS)
+    missing = [one for one in load_course().assignment(name).frameworks if importlib.util.find_spec(one) is None]
+    if missing:
+        pytest.skip(f"{name} needs {' and '.join(missing)}")
+    return name
 
 
 @pytest.fixture(scope="session")
