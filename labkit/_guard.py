@@ -1,44 +1,50 @@
 """Ends every process of one run, however the run ended. Started beside each run by ``labkit.parallel``.
 
 Each process of a run carries a mark in its environment, which what it starts inherits, whatever session or group it goes
-to. The guard waits for its standard input to close, which happens when the run is over, and also when the notebook's kernel
-is interrupted, restarted or killed. Then it ends whatever still carries the mark.
+to. The guard reads from its standard input the numbers of the run's processes, each the first of a session, until it is told
+that the run is over, or the pipe closes because the notebook's kernel was restarted or killed. Then it ends whatever carries
+the mark or belongs to one of the sessions. Only what gives up both, a daemon with an environment of its own, escapes.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
+import shutil
 import sys
 import time
 
 MARK = "LABKIT_RUN"  # the environment variable
+END = "end"
 
 
-def marked(mark: str) -> list:
-    """The living processes (psutil's) that carry ``mark``, of those that this user may look at."""
+def marked(mark: str, sessions: set[int]) -> list:
+    """The living processes (psutil's) of the run, of those that this user may look at."""
     import psutil
 
     found = []
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark and process.status() != psutil.STATUS_ZOMBIE:
+            if process.status() != psutil.STATUS_ZOMBIE and (
+                (hasattr(os, "getsid") and os.getsid(process.pid) in sessions) or process.environ().get(MARK) == mark
+            ):
                 found.append(process)
     return found
 
 
-def end(mark: str, grace: float = 1.0) -> None:
-    """Ask every process that carries ``mark`` to end, and kill those that have not after ``grace`` seconds."""
+def end(mark: str, sessions: set[int], grace: float = 1.0) -> None:
+    """Ask every process of the run to end, and kill those that have not after ``grace`` seconds."""
     import psutil
 
-    asked = marked(mark)
+    asked = marked(mark, sessions)
     for process in asked:
         with contextlib.suppress(psutil.Error):
             process.terminate()
     # Not psutil.wait_procs: where the parent has gone, or is busy, an ended process may stay a zombie for a while.
     limit = time.monotonic() + grace
-    while asked and marked(mark) and time.monotonic() < limit:
+    while asked and marked(mark, sessions) and time.monotonic() < limit:
         time.sleep(0.02)
-    while survivors := marked(mark):
+    while survivors := marked(mark, sessions):
         for process in survivors:
             with contextlib.suppress(psutil.Error):
                 process.kill()
@@ -46,5 +52,12 @@ def end(mark: str, grace: float = 1.0) -> None:
 
 
 if __name__ == "__main__":
-    sys.stdin.buffer.read()
-    end(sys.argv[1])
+    told: set[int] = set()
+    for word in sys.stdin:
+        if word.strip() == END:
+            end(sys.argv[1], told)
+            break
+        told.add(int(word))
+    else:
+        end(sys.argv[1], told)
+        shutil.rmtree(sys.argv[2], ignore_errors=True)  # nobody is left who would

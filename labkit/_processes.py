@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import linecache
+import numbers
+import operator
 import os
 import pickle
 import queue
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -16,17 +20,20 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
-from labkit._guard import MARK
+from labkit._guard import END, MARK
 from labkit._machine import usable_cores
 from labkit.errors import LabkitError
 
 T = TypeVar("T")
 _MOST_PER_CORE = 8
+_LONGEST = 10_000_000  # seconds
+_FULL = "The folder for temporary files is full, and what the processes are sent and return passes through it"
+_ROOM = "Make room there, or restart the kernel with TMPDIR set to a folder that has some"
 _told: set[int] = set()  # of how many ranks it was said already that they share the cores
 
 
@@ -89,21 +96,30 @@ def run(
     Raises RankError with the traceback of the rank that failed first, after stopping the others; LabkitError for what cannot
     be started. No process is left behind, also when the cell is interrupted or the kernel killed.
     """
-    if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
-        raise LabkitError(f"{ranks!r} is no number of processes", todo="Give a whole number from 1 up")
+    ranks, threads = _whole(ranks, "processes"), _whole(threads, "threads")
+    _check_timeout(timeout)
+    if not callable(work):
+        raise LabkitError(
+            f"The work is to be a function, and it is {work!r}",
+            "Each process calls it for itself",
+            "Give the function without calling it: run(train), not run(train())",
+        )
+    if not isinstance(arguments, Iterable) or isinstance(arguments, (str, bytes)):
+        raise LabkitError(
+            f"`arguments` is to hold the arguments of the work, and it is {arguments!r}",
+            todo="Put even a single one into a tuple: arguments=(5,)",
+        )
     if backend not in (None, "gloo", "nccl"):
         raise LabkitError(f"There is no backend '{backend}'", todo="Use 'gloo' for processors, 'nccl' for NVIDIA GPUs")
     _check_room(ranks, show)
-    if port is not None and not _is_free(port):
-        raise LabkitError(
-            f"Port {port} is in use on this machine",
-            "Another program, or an earlier run, listens there",
-            "Leave `port` out, and a free one is chosen",
-        )
-    with tempfile.TemporaryDirectory(prefix="labkit-run-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    if port is not None:
+        _check_port(port)
+    more = _checked_env(env)
+    call = _packed(work, tuple(arguments))
+    with _workplace() as folder:
         job = {
-            "call": _packed(work, tuple(arguments)),
+            "call": call,
+            "path": sys.path,
             "sources": _cell_sources(),
             "backend": backend,
             "timeout": timeout,
@@ -111,14 +127,12 @@ def run(
         (folder / "job").write_bytes(pickle.dumps(job))
         shared = _threads(threads) | _devices(devices) | {"MASTER_PORT": str(port or free_port())}
         addresses = [f"127.0.0.1:{free}" for free in free_ports(ranks)] if tensorflow_cluster else []
-        environments = [
-            shared | _place(rank, ranks) | _tf_config(rank, addresses) | dict(env or {}) for rank in range(ranks)
-        ]
+        environments = [shared | _place(rank, ranks) | _tf_config(rank, addresses) | more for rank in range(ranks)]
         commands = [[sys.executable, "-m", "labkit._rank", str(folder)]] * ranks
         outcome = _supervise(commands, environments, folder, timeout, show)
-        if outcome.late or any(outcome.codes):
+        if outcome.late or any(outcome.codes) or _without_value(outcome, folder):
             raise _what_happened(outcome, folder, timeout)
-        values = Values(pickle.loads((folder / f"{rank}.value").read_bytes()) for rank in range(ranks))
+        values = Values(_unpacked(rank, folder) for rank in range(ranks))
     values.output, values.errors = outcome.output, outcome.errors
     return values
 
@@ -142,9 +156,16 @@ def torchrun(
 
     Raises RankError with the end of what was written to stderr.
     """
+    ranks, nodes = _whole(ranks, "processes"), _whole(nodes, "nodes")
+    threads, restarts = _whole(threads, "threads"), _whole(restarts, "restarts", least=0)
+    _check_timeout(timeout)
+    if isinstance(arguments, str):
+        raise LabkitError(
+            f"`arguments` is to be a list, and it is the text {arguments!r}", todo=f"Give {arguments.split()!r}"
+        )
+    more = _checked_env(env)
     _check_room(ranks * nodes, show)
-    with tempfile.TemporaryDirectory(prefix="labkit-run-", ignore_cleanup_errors=True) as name:
-        folder = Path(name)
+    with _workplace() as folder:
         if "\n" in str(script):
             path = folder / "script.py"
             path.write_text(str(script), encoding="utf-8")
@@ -157,8 +178,8 @@ def torchrun(
         )
         command = [sys.executable, "-m", "torch.distributed.run", *meeting, f"--nnodes={nodes}"]
         command += [f"--nproc-per-node={ranks}", f"--max-restarts={restarts}", "--local-addr=127.0.0.1"]
-        command += ["--module", "labkit._script", str(path), *arguments]
-        environment = _threads(threads) | _meeting_place() | dict(env or {})
+        command += ["--module", "labkit._script", str(path), *map(str, arguments)]
+        environment = _threads(threads) | _meeting_place() | more
         outcome = _supervise([command] * nodes, [environment] * nodes, folder, timeout, show)
     if outcome.late or any(outcome.codes):
         what = f"The script was not finished after {timeout:g} s" if outcome.late else "A rank of the script failed"
@@ -202,14 +223,66 @@ def free_ports(count: int) -> list[int]:
         return [one.getsockname()[1] for one in sockets]
 
 
-def _is_free(port: int) -> bool:
+def _check_port(port: int) -> None:
+    if not isinstance(port, int) or not 0 < port < 2**16:
+        raise LabkitError(f"{port!r} is no port", todo="Leave `port` out, and a free one is chosen")
     with socket.socket() as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):
-            return False
-    return True
+        except OSError as error:
+            taken = error.errno == errno.EADDRINUSE
+            raise LabkitError(
+                f"Port {port} is in use on this machine" if taken else f"Port {port} cannot be used: {error}",
+                "Another program, or an earlier run, listens there" if taken else "",
+                "Leave `port` out, and a free one is chosen",
+            ) from error
+
+
+def _whole(number: Any, of: str, least: int = 1) -> int:
+    """``number`` as an int, also one of NumPy's; an error if it is none, or less than ``least``."""
+    try:
+        whole = operator.index(number)
+    except TypeError:
+        whole = least - 1
+    if whole < least or isinstance(number, bool):
+        raise LabkitError(f"{number!r} is no number of {of}", todo=f"Give a whole number from {least} up")
+    return whole
+
+
+def _check_timeout(timeout: float) -> None:
+    if not isinstance(timeout, numbers.Real) or not 0 < timeout <= _LONGEST:
+        raise LabkitError(
+            f"{timeout!r} is no time to wait for processes", todo=f"Give seconds: more than 0, at most {_LONGEST}"
+        )
+
+
+def _checked_env(env: Mapping[str, str] | None) -> dict[str, str]:
+    for name, value in (env or {}).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise LabkitError(
+                f"The environment variable {name} is to be {value!r}",
+                "Environment variables are text",
+                f"Write {{{str(name)!r}: {str(value)!r}}}",
+            )
+    return dict(env or {})
+
+
+@contextlib.contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder for the files of one run. What the system refuses to a run becomes an error in plain words."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="labkit-run-", ignore_cleanup_errors=True) as name:
+            yield Path(name)
+    except BrokenPipeError:  # nobody reads any longer what this program prints
+        raise
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise LabkitError(
+            f"The system does not let the processes start: {error}",
+            _FULL if full else "They need memory, open files, ports of 127.0.0.1 and a folder for temporary files",
+            _ROOM if full else "",
+        ) from error
 
 
 def _check_room(processes: int, show: bool) -> None:
@@ -240,6 +313,21 @@ def _packed(work: Callable[..., Any], arguments: tuple[Any, ...]) -> bytes:
         ) from error
 
 
+def _without_value(outcome: Outcome, folder: Path) -> list[int]:
+    """The ranks that ended as if all were well, and have returned nothing, not even None."""
+    return [rank for rank, code in enumerate(outcome.codes) if code == 0 and not (folder / f"{rank}.value").exists()]
+
+
+def _unpacked(rank: int, folder: Path) -> Any:
+    try:
+        return pickle.loads((folder / f"{rank}.value").read_bytes())
+    except Exception as error:  # unpickling runs code of whatever was returned
+        raise LabkitError(
+            f"What rank {rank} returned cannot be unpacked here: {type(error).__name__}: {error}",
+            todo="Return arrays, tensors or numbers",
+        ) from error
+
+
 def _cell_sources() -> dict[str, Any]:
     """The text of a notebook's cells, where IPython keeps it for tracebacks."""
     with contextlib.suppress(ImportError):
@@ -247,7 +335,9 @@ def _cell_sources() -> dict[str, Any]:
 
         if get_ipython() is not None:
             # an entry without a time of change is one that IPython made
-            return {name: entry for name, entry in linecache.cache.items() if len(entry) == 4 and entry[1] is None}
+            return {
+                name: entry for name, entry in list(linecache.cache.items()) if len(entry) == 4 and entry[1] is None
+            }
     return {}
 
 
@@ -271,8 +361,7 @@ def _devices(devices: int | None, *, choose_platform: bool = True) -> dict[str, 
     """What tells JAX to split the processor into several devices."""
     if devices is None:
         return {}
-    if not isinstance(devices, int) or isinstance(devices, bool) or devices < 1:
-        raise LabkitError(f"{devices!r} is no number of devices", todo="Give a whole number from 1 up")
+    devices = _whole(devices, "devices")
     name = "--xla_force_host_platform_device_count"
     others = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(f"{name}=")]
     # XLA waits for its simulated devices in threads of one pool, which is as large as there are cores. With fewer threads than
@@ -290,21 +379,31 @@ def _tf_config(rank: int, addresses: list[str]) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _guarded(mark: str) -> Iterator[None]:
-    """However this block is left, and also if this process is killed in it, every process with ``mark`` is ended."""
+def _guarded(mark: str, folder: Path) -> Iterator[Callable[[int], None]]:
+    """However this block is left, and also if this process is killed in it, every process with ``mark`` is ended.
+
+    So is what belongs to a session; the block is given a function to tell of one. If this process is killed, the folder goes too.
+    """
     guard = subprocess.Popen(
-        [sys.executable, "-m", "labkit._guard", mark],
+        [sys.executable, "-m", "labkit._guard", mark, str(folder)],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
         env={name: value for name, value in os.environ.items() if name != MARK},
     )
+    assert guard.stdin is not None
+    ear = guard.stdin
+
+    def tell(word: object) -> None:
+        os.write(ear.fileno(), f"{word}\n".encode())
+
     try:
-        yield
+        yield tell
     finally:
-        assert guard.stdin is not None
-        guard.stdin.close()
+        with contextlib.suppress(OSError):
+            tell(END)  # closing is not enough: a process that was forked from this one meanwhile may hold the pipe open
+        ear.close()
         guard.wait()
 
 
@@ -324,17 +423,19 @@ def _supervise(
     readers: list[threading.Thread] = []
 
     def show_lines(wait: float) -> None:
+        limit = time.monotonic() + 0.5  # a rank that prints without end must not keep us from looking at the time
         with contextlib.suppress(queue.Empty):
-            while True:
+            while time.monotonic() < limit:
                 rank, line = lines.get(timeout=wait)
                 output[rank].append(line)
                 if show:
-                    print(f"[{rank}] {line}" if len(commands) > 1 else line, end="", flush=True)
+                    end = "" if line.endswith("\n") else "\n"
+                    print(f"[{rank}] {line}" if len(commands) > 1 else line, end=end, flush=True)
                 wait = 0
 
     with contextlib.ExitStack() as stack:
         logs = [stack.enter_context((folder / f"{i}.stderr").open("w")) for i in range(len(commands))]
-        with _guarded(mark):
+        with _guarded(mark, folder) as tell:
             for number, (command, environment) in enumerate(zip(commands, environments, strict=True)):
                 process = subprocess.Popen(
                     list(command),
@@ -347,6 +448,7 @@ def _supervise(
                     start_new_session=True,
                 )
                 processes.append(process)
+                tell(process.pid)
                 assert process.stdout is not None
                 readers.append(threading.Thread(target=_read, args=(number, process.stdout, lines), daemon=True))
                 readers[-1].start()
@@ -360,20 +462,22 @@ def _supervise(
             codes = [process.poll() for process in processes]
             if None in codes and not any(codes):
                 _ask_where(processes, folder)
-        for reader in readers:
-            reader.join(timeout=5)
-        show_lines(wait=0)
-    for process in processes:
-        process.wait()
-        assert process.stdout is not None
-        process.stdout.close()
+        for process in processes:
+            process.kill()  # it has ended, unless somebody killed the guard
+            process.wait()
+        # A pipe has its end when all have left it; we do not wait for a daemon that escaped the guard and holds it.
+        limit = time.monotonic() + 2
+        while any(reader.is_alive() for reader in readers) and time.monotonic() < limit:
+            show_lines(wait=0.02)
+        while not lines.empty():
+            show_lines(wait=0)
     errors = [(folder / f"{i}.stderr").read_text(errors="replace") for i in range(len(commands))]
     late = None in codes and not any(codes)
     return Outcome(codes, ["".join(one) for one in output], errors, late)
 
 
 def _read(rank: int, pipe: IO[str], lines: queue.Queue[tuple[int, str]]) -> None:
-    with contextlib.suppress(ValueError, OSError):
+    with contextlib.suppress(ValueError, OSError), pipe:
         for line in pipe:
             lines.put((rank, line))
 
@@ -402,6 +506,15 @@ def _ask_where(processes: Sequence[subprocess.Popen[str]], folder: Path) -> None
 def _what_happened(outcome: Outcome, folder: Path, timeout: float) -> RankError:
     """The error for a run that went wrong: the first cause, not what followed from it."""
     ranks = len(outcome.codes)
+    others = ", and the others were stopped" if ranks > 1 else ""
+    for rank in _without_value(outcome, folder):
+        if not any(outcome.codes):
+            return RankError(
+                f"Rank {rank} of {ranks} left with exit status 0 while {_phase(rank, folder)}, and returned no value",
+                "Something in the work ended the process, as os._exit does",
+                "Let the work return, if only None",
+                rank=rank,
+            )
     if outcome.late:
         places = [_where(rank, folder) for rank, code in enumerate(outcome.codes) if code is None]
         finished = [str(rank) for rank, code in enumerate(outcome.codes) if code == 0]
@@ -422,14 +535,14 @@ def _what_happened(outcome: Outcome, folder: Path, timeout: float) -> RankError:
         rank = silent[0]
         code = outcome.codes[rank] or 0
         how = f"was killed by the signal {_signal_name(-code)}" if code < 0 else f"left with exit status {code}"
-        told = "\n".join(outcome.errors[rank].splitlines()[-20:])
+        told = "\n".join(outcome.errors[rank].splitlines()[-20:])[-10_000:]
         stderr = f" The end of its stderr:\n\n{told}\n" if told else ""
-        memory = (
-            "The system does that to a process when memory runs out" if -code == getattr(signal, "SIGKILL", 9) else ""
-        )
+        why = "The system does that to a process when memory runs out" if -code == getattr(signal, "SIGKILL", 9) else ""
+        full = shutil.disk_usage(folder).free < 2**16
         return RankError(
-            f"Rank {rank} of {ranks} {how} while {_phase(rank, folder)}, and the others were stopped.{stderr}",
-            memory,
+            f"Rank {rank} of {ranks} {how} while {_phase(rank, folder)}{others}.{stderr}",
+            _FULL if full else why,
+            _ROOM if full else "",
             rank=rank,
         )
     rank = min(records, key=lambda one: records[one]["at"])
@@ -441,7 +554,6 @@ def _what_happened(outcome: Outcome, folder: Path, timeout: float) -> RankError:
         if finished
         else ""
     )
-    others = ", and the others were stopped" if ranks > 1 else ""
     return RankError(f"Rank {rank} of {ranks} raised an error{others}:\n\n{told}", todo=todo, rank=rank, traceback=told)
 
 
@@ -453,12 +565,12 @@ def _without_torchruns_own(errors: str) -> str:
         errors,
         flags=re.DOTALL,
     )
-    return "\n".join(mine.splitlines()[-40:])
+    return "\n".join(mine.splitlines()[-40:])[-20_000:]
 
 
 def _phase(rank: int, folder: Path) -> str:
     path = folder / f"{rank}.phase"
-    return path.read_text() if path.exists() else "starting"
+    return (path.read_text() if path.exists() else "") or "starting"
 
 
 def _where(rank: int, folder: Path) -> str:

@@ -6,6 +6,7 @@ Run as ``python -m labkit._rank FOLDER``. The parent reads from FOLDER what beca
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import faulthandler
 import linecache
@@ -18,12 +19,15 @@ import traceback
 from pathlib import Path
 from typing import Any
 
+from labkit.errors import LabkitError
+
 
 def main(folder: Path) -> int:
     """Do the job in ``folder`` as the rank that the environment says. Returns the exit status."""
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(line_buffering=True)
     rank, ranks = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    me = os.getpid()
     stack = (folder / f"{rank}.stack").open("w")
     if hasattr(signal, "SIGUSR1"):
         faulthandler.register(signal.SIGUSR1, file=stack, all_threads=False)
@@ -36,12 +40,15 @@ def main(folder: Path) -> int:
         with (folder / "job").open("rb") as file:
             job = pickle.load(file)
             linecache.cache.update(job["sources"])  # a notebook's cells are no files: tracebacks want their text
+            sys.path += [entry for entry in job["path"] if entry not in sys.path]  # as the notebook has extended it
             work, arguments = pickle.loads(job["call"])
         if job["backend"]:
             reached("joining")
             join(job["backend"], folder, rank, ranks, job["timeout"])
         reached("working")
         value = work(*arguments)
+        if os.getpid() != me:
+            return 0  # the work forked: its child has no rank
         reached("finishing")
         save(folder / f"{rank}.value", value)
         if job["backend"]:
@@ -50,11 +57,12 @@ def main(folder: Path) -> int:
             if torch.distributed.is_initialized():
                 torch.distributed.destroy_process_group()
         reached("finished")
-    except Exception as error:
+    except BaseException as error:
+        if os.getpid() != me or (isinstance(error, SystemExit) and error.code):
+            raise
         frames = error.__traceback__.tb_next if error.__traceback__ is not None else None
         told = "".join(traceback.format_exception(type(error), error, frames))
-        record = {"at": time.time(), "summary": f"{type(error).__name__}: {error}", "traceback": told}
-        save(folder / f"{rank}.error", record)
+        save(folder / f"{rank}.error", {"at": time.time(), "traceback": told})
         return 1
     return 0
 
@@ -65,7 +73,12 @@ def join(backend: str, folder: Path, rank: int, ranks: int, timeout: float) -> N
     import torch.distributed
 
     if backend == "nccl":
-        torch.cuda.set_device(rank % torch.cuda.device_count())
+        if torch.cuda.device_count() < ranks:
+            raise LabkitError(
+                f"{ranks} ranks over nccl need {ranks} NVIDIA GPUs, and torch finds {torch.cuda.device_count()} here",
+                todo="Use backend='gloo'",
+            )
+        torch.cuda.set_device(rank)
     torch.distributed.init_process_group(
         backend,
         init_method=f"file://{(folder / 'meeting').as_posix()}",
@@ -86,14 +99,19 @@ def save(path: Path, value: Any) -> None:
         raise TypeError(
             f"what the work returned, a {type(value).__name__}, cannot be sent back ({error}); return arrays, tensors or numbers"
         ) from error
-    part.write_bytes(data)
+    try:
+        part.write_bytes(data)
+    except OSError as error:
+        part.unlink(missing_ok=True)  # there may still be room for the word that there is none
+        raise OSError(f"{len(data):,} bytes do not fit into the folder for temporary files ({error})") from error
     part.replace(path)
 
 
 def leave(status: int) -> None:
     """End this process at once: after its last line, a process that used gloo sometimes dies of gloo's own threads."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(AttributeError, OSError, ValueError):  # the work may have closed it
+            stream.flush()
     os._exit(status)
 
 

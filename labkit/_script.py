@@ -14,7 +14,7 @@ from labkit._rank import leave
 
 if __name__ == "__main__":
     if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(line_buffering=True)
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)  # torchrun's `python -u` writes every word
     del sys.argv[0]
     sys.path[0] = str(Path(sys.argv[0]).resolve().parent)
     try:

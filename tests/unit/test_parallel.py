@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import pickle
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import textwrap
 import threading
 import time
@@ -17,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psutil
 import pytest
 
@@ -58,6 +61,16 @@ def rank() -> int:
     return int(os.environ["RANK"])
 
 
+class Stdout:
+    """Stands in for sys.stdout and calls ``what`` with every text that is printed."""
+
+    def __init__(self, what: Callable[[str], Any]) -> None:
+        self.write = what
+
+    def flush(self) -> None:
+        pass
+
+
 class Unpacked:
     """Calls ``what`` in the process that unpacks it, and is what that returned."""
 
@@ -94,6 +107,41 @@ def test_a_quiet_run_prints_nothing_and_keeps_what_was_printed(capsys) -> None:
     values = parallel.run(lambda: print("x" * 1_000_000), 2, show=False)
     assert [len(output) for output in values.output] == [1_000_001, 1_000_001]
     assert capsys.readouterr().out == ""
+
+
+def test_a_last_line_without_a_line_break_is_shown_on_a_line_of_its_own(capsys) -> None:
+    values = parallel.run(lambda: print("half a line", end=""), 2)
+    assert values.output == ["half a line"] * 2, "what is kept is what was printed"
+    assert {"[0] half a line", "[1] half a line"} <= set(capsys.readouterr().out.splitlines())
+
+
+def test_bytes_that_are_no_text_are_shown_as_well_as_can_be() -> None:
+    values = parallel.run(lambda: os.write(1, b"caf\xe9\n"), 1)
+    assert values.output == ["caf\N{REPLACEMENT CHARACTER}\n"]
+
+
+def test_numpys_whole_numbers_will_do() -> None:
+    assert parallel.run(rank, np.int64(2), threads=np.int64(1)) == [0, 1]
+
+
+def test_a_module_is_found_where_this_process_found_it(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "beside_the_notebook.py").write_text("def work():\n    return 7\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    import beside_the_notebook
+
+    assert parallel.run(beside_the_notebook.work, 1) == [7]
+
+
+@needs_posix
+def test_a_forked_copy_of_a_rank_is_no_rank() -> None:
+    def work() -> str:
+        child = os.fork()
+        if child == 0:
+            return "from the copy"
+        os.waitpid(child, 0)
+        return "from the rank"
+
+    assert parallel.run(work, 1) == ["from the rank"]
 
 
 def test_more_processes_than_cores_are_told_once(capsys, monkeypatch) -> None:
@@ -245,6 +293,72 @@ def test_a_rank_that_leaves_by_itself_is_named() -> None:
         parallel.run(lambda: sys.exit(3), 1)
 
 
+@pytest.mark.parametrize(
+    ("leave", "said"),
+    [
+        (lambda: os._exit(0), "Rank 1 of 2 left with exit status 0 while working, and returned no value"),
+        (lambda: sys.exit(), "(?s)Rank 1 of 2 raised an error.*SystemExit"),
+    ],
+    ids=["os._exit", "sys.exit"],
+)
+def test_a_rank_that_leaves_as_if_all_were_well_but_without_a_value_is_named(leave: Any, said: str) -> None:
+    with pytest.raises(parallel.RankError, match=said) as caught:
+        parallel.run(lambda: leave() if rank() == 1 else None, 2)
+    assert caught.value.rank == 1
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("error", [Mute, KeyboardInterrupt], ids=lambda one: one.__name__)
+def test_unusual_exceptions_are_shown_as_well(error: type[BaseException]) -> None:
+    def work() -> None:
+        raise error
+
+    with pytest.raises(parallel.RankError, match=f"(?s)Rank 0 of 1 raised an error.*raise error.*{error.__name__}"):
+        parallel.run(work, 1)
+
+
+def test_a_rank_that_prints_without_end_is_stopped_in_time(token: str, monkeypatch) -> None:
+    def work() -> None:
+        while True:
+            print("faster than it can be shown")
+            time.sleep(0.005)
+
+    monkeypatch.setattr(sys, "stdout", Stdout(lambda _: time.sleep(0.01)))
+    with pytest.raises(parallel.RankError, match=r"After 1 s, 1 of 1 ranks had not finished"):
+        parallel.run(work, 1, timeout=1, env={"TOKEN": token})
+
+
+def test_a_value_that_cannot_be_unpacked_here_is_said() -> None:
+    here = os.getpid()
+    with pytest.raises(LabkitError, match="What rank 0 returned cannot be unpacked here: ZeroDivisionError"):
+        parallel.run(lambda: Unpacked(lambda: 1 / (os.getpid() - here)), 1)
+
+
+def test_a_full_folder_for_temporary_files_is_said(monkeypatch) -> None:
+    def full(**options: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", full)
+    with pytest.raises(LabkitError, match=r"folder for temporary files is full.*Make room there"):
+        parallel.run(rank, 1)
+
+
+@needs_posix
+def test_a_value_too_large_for_the_disk_is_said() -> None:
+    def work() -> bytes:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, resource.RLIM_INFINITY))
+        return bytes(100_000)
+
+    with pytest.raises(parallel.RankError, match=r"100,\d+ bytes do not fit into the folder for temporary files"):
+        parallel.run(work, 1)
+
+
 @needs_posix
 def test_a_worker_that_never_joins_is_named(token: str) -> None:
     pytest.importorskip("torch")
@@ -299,11 +413,40 @@ def test_what_cannot_be_sent_back_is_said() -> None:
         ({"backend": "carrier pigeon"}, "There is no backend 'carrier pigeon'. Use 'gloo'"),
         ({"devices": 0}, "0 is no number of devices"),
         ({"arguments": (threading.Lock(),)}, "cannot be sent to another process"),
+        ({"arguments": ((one for one in "abc"),)}, "cannot be sent to another process"),
+        ({"arguments": 5}, r"`arguments` is to hold .*arguments=\(5,\)"),
+        ({"arguments": "abc"}, "`arguments` is to hold the arguments of the work, and it is 'abc'"),
+        ({"work": None}, r"The work is to be a function, and it is None.*run\(train\), not run\(train\(\)\)"),
+        ({"threads": 0}, "0 is no number of threads"),
+        ({"timeout": 0}, "0 is no time to wait for processes. Give seconds: more than 0"),
+        ({"timeout": -1}, "-1 is no time"),
+        ({"timeout": float("nan")}, "nan is no time"),
+        ({"timeout": float("inf")}, "inf is no time"),
+        ({"timeout": "5"}, "'5' is no time"),
+        ({"env": {"A": 1}}, "The environment variable A is to be 1. .*Write {'A': '1'}"),
+        ({"port": -1}, "-1 is no port. Leave `port` out"),
+        ({"port": "29500"}, "'29500' is no port"),
     ],
 )
 def test_what_cannot_be_started_is_refused_with_a_sentence(options: dict[str, Any], said: str) -> None:
     with pytest.raises(LabkitError, match=said):
-        parallel.run(rank, **options)
+        parallel.run(**({"work": rank} | options))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"ranks": 0}, "0 is no number of processes"),
+        ({"nodes": 0}, "0 is no number of nodes"),
+        ({"restarts": -1}, "-1 is no number of restarts. Give a whole number from 0 up"),
+        ({"timeout": 0}, "0 is no time to wait"),
+        ({"arguments": "--lr 3"}, r"Give \['--lr', '3'\]"),
+        ({"env": {"A": 1}}, "The environment variable A is to be 1"),
+    ],
+)
+def test_a_script_that_cannot_be_started_is_refused_with_a_sentence(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(LabkitError, match=said):
+        parallel.torchrun("print()\n", **options)
 
 
 def test_a_port_in_use_is_refused() -> None:
@@ -333,10 +476,15 @@ parallel.run(work, 2, env={{"TOKEN": "TOKEN_OF_TEST"}}, timeout={LONG})
 
 @needs_posix
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL, signal.SIGTERM], ids=lambda one: one.name)
-def test_a_program_that_is_stopped_leaves_no_process(how: signal.Signals, token: str) -> None:
-    code = WAITING.replace("TOKEN_OF_TEST", token)
+def test_a_program_that_is_stopped_leaves_no_process_and_no_file(
+    how: signal.Signals, token: str, tmp_path: Path
+) -> None:
     program = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        [sys.executable, "-c", WAITING.replace("TOKEN_OF_TEST", token)],
+        env=os.environ | {"TMPDIR": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
     )
     assert program.stdout is not None
     assert sorted(program.stdout.readline() for _ in range(2)) == ["[0] ready\n", "[1] ready\n"]
@@ -344,6 +492,7 @@ def test_a_program_that_is_stopped_leaves_no_process(how: signal.Signals, token:
     program.send_signal(how)
     program.wait(timeout=60)
     wait_until(lambda: not alive(token))
+    wait_until(lambda: not list(tmp_path.iterdir()))
 
 
 @needs_posix
@@ -374,6 +523,58 @@ def test_what_a_rank_started_and_left_running_is_ended_with_the_run(token: str) 
 
     values = parallel.run(work, 2, env={"TOKEN": token})
     assert not [pid for pid in values if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
+
+
+@needs_posix
+def test_what_a_rank_started_with_an_environment_of_its_own_is_ended_with_the_run() -> None:
+    (pid,) = parallel.run(lambda: subprocess.Popen(["sleep", str(LONG)], env={}).pid, 1)
+    assert not psutil.pid_exists(pid) or psutil.Process(pid).status() == "zombie"
+
+
+@needs_posix
+def test_a_daemon_that_escapes_is_not_waited_for() -> None:
+    start = time.monotonic()
+    (pid,) = parallel.run(lambda: subprocess.Popen(["sleep", str(LONG)], env={}, start_new_session=True).pid, 1)
+    os.kill(pid, signal.SIGKILL)
+    assert time.monotonic() - start < 60
+
+
+@needs_posix
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_process_forked_meanwhile_does_not_keep_the_run_from_its_end(monkeypatch) -> None:
+    children: list[int] = []
+    start = time.monotonic()
+
+    def fork(text: str) -> None:  # as another thread may, with multiprocessing
+        if "now" in text:
+            child = os.fork()
+            if child == 0:
+                time.sleep(LONG)
+                os._exit(0)
+            children.append(child)
+
+    monkeypatch.setattr(sys, "stdout", Stdout(fork))
+    parallel.run(lambda: print("now"), 1)
+    assert time.monotonic() - start < 60
+    for child in children:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    assert children
+
+
+def test_many_runs_leave_nothing_in_this_process(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    me = psutil.Process()
+
+    def count() -> tuple[int, int, int]:
+        return len(me.open_files()), me.num_fds() if os.name == "posix" else 0, len(me.children())
+
+    parallel.run(rank, 1)
+    before = count()
+    for _ in range(5):
+        parallel.run(rank, 2, show=False)
+    assert count() == before
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_in_a_notebook_shows_the_line_of_the_cell() -> None:
@@ -409,6 +610,12 @@ def test_torchrun_starts_all_ranks_anew_after_one_was_killed(token: str) -> None
     pytest.importorskip("torch")
     said = parallel.torchrun(SCRIPT, 2, restarts=1, arguments=["once"], env={"TOKEN": token}, show=False)
     assert {"attempt 1 rank 0 of 2", "attempt 1 rank 1 of 2"} <= set(said.splitlines())
+
+
+def test_lines_of_a_scripts_ranks_do_not_mix() -> None:
+    pytest.importorskip("torch")
+    said = parallel.torchrun("for _ in range(2000):\n    print('a', 'b', 'c')\n", 2, show=False)
+    assert said.splitlines() == ["a b c"] * 4000
 
 
 def test_torchrun_on_two_nodes_makes_one_group(token: str) -> None:

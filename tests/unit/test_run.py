@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -110,3 +115,20 @@ def test_a_lab_needing_what_is_not_installed_says_how_to_add_it(
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "jax" else object())
     with pytest.raises(LabkitError, match=r"needs JAX.*make lab.*labkit\[jax\] @ git\+https://github.com/owner/name"):
         session.begin("adding")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals are POSIX")
+def test_ctrl_c_stops_a_run_with_one_line(make_course: MakeCourse, tmp_path: Path) -> None:
+    reached = tmp_path / "reached"
+    waiting = f"import pathlib, time; pathlib.Path({str(reached)!r}).touch(); time.sleep(600)"
+    build.build(make_course(lab=LAB.replace("total = 2 + 2", f"{waiting}\ntotal = 2 + 2")))
+    command = [sys.executable, "-m", "labkit.cli", "run", "adding"]
+    program = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    limit = time.monotonic() + 120
+    while not reached.exists() and time.monotonic() < limit:
+        time.sleep(0.02)
+    os.killpg(program.pid, signal.SIGINT)
+    _, said = program.communicate(timeout=60)
+    assert program.returncode == 130
+    assert said.splitlines()[-1] == "labkit: stopped"
+    assert "AssertionError" not in said, "nbclient asks after the kernel that it has just ended"
