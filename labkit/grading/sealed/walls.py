@@ -48,6 +48,7 @@ def environment(cores: int = 1) -> dict[str, str]:
         "NBGRADER_EXECUTION": "autograde",
         "TF_CPP_MIN_LOG_LEVEL": "3",
         "GOMP_SPINCOUNT": "1000",
+        "JAX_PLATFORMS": "cpu",  # where libtpu is installed, JAX would look for a TPU, and fail behind the wall
         **dict.fromkeys(threads, str(cores)),
     }
 

@@ -164,7 +164,7 @@ class _Nursery:
         start = f"import sys; sys.path.append({source!r}); from labkit.grading.sealed.nursery import main; "
         start += f"main({role!r}, {end.fileno()}, {imports!r})"
         inner = [sys.executable, "-I", "-c", start]
-        settings = walls.environment() if role == "students" else {**os.environ, **_one_thread()}
+        settings = walls.environment() if role == "students" else {**os.environ, **_same_arithmetic()}
         self._folder = tempfile.TemporaryDirectory(prefix="labkit-nursery-")
         settings["IPYTHONDIR"] = self._folder.name  # not the instructor's own (behind a wall, HOME is another anyway)
         self._said = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process; a pipe would fill up)
@@ -217,8 +217,10 @@ class _Nursery:
         self._folder.cleanup()
 
 
-def _one_thread() -> dict[str, str]:
-    return {name: value for name, value in walls.environment().items() if "THREADS" in name or name == "GOMP_SPINCOUNT"}
+def _same_arithmetic() -> dict[str, str]:
+    """What judges share with students: one thread, and the processor."""
+    shared = ("GOMP_SPINCOUNT", "JAX_PLATFORMS")
+    return {name: value for name, value in walls.environment().items() if "THREADS" in name or name in shared}
 
 
 def _head(job: Job, room: str) -> dict[str, Any]:
