@@ -23,11 +23,14 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from labkit._guard import END, MARK
 from labkit._machine import usable_cores
 from labkit.errors import LabkitError
+
+if TYPE_CHECKING:
+    import torch
 
 T = TypeVar("T")
 _MOST_PER_CORE = 8
@@ -207,6 +210,23 @@ def simulate(devices: int = 8) -> list[Any]:
             f"Restart the kernel, and call parallel.simulate({devices}) before anything that uses JAX",
         )
     return list(simulated[:devices])
+
+
+def backend_for(ranks: int) -> str:
+    """What carries torch's messages here: "nccl" where PyTorch finds an NVIDIA GPU for each rank, else "gloo"."""
+    import torch
+
+    return "nccl" if torch.cuda.device_count() >= ranks else "gloo"
+
+
+def here() -> torch.device:
+    """The device of this rank: its GPU where the ranks talk through nccl, else the processor."""
+    import torch
+    import torch.distributed as dist
+
+    if dist.is_initialized() and dist.get_backend() == "nccl":
+        return torch.device("cuda", torch.cuda.current_device())
+    return torch.device("cpu")
 
 
 def free_port() -> int:

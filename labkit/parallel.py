@@ -7,7 +7,7 @@ behind.
 
 from __future__ import annotations
 
-from labkit._processes import RankError, Values, free_port, run, simulate, torchrun
+from labkit._processes import RankError, Values, backend_for, free_port, here, run, simulate, torchrun
 from labkit._tpu_compiler import TPU_CHIPS, Chip, DoesNotFit, TpuReport, compile_for_tpu
 
 __all__ = [
@@ -17,8 +17,10 @@ __all__ = [
     "RankError",
     "TpuReport",
     "Values",
+    "backend_for",
     "compile_for_tpu",
     "free_port",
+    "here",
     "run",
     "simulate",
     "torchrun",

@@ -166,6 +166,14 @@ def test_the_ranks_can_talk_through_torch(token: str) -> None:
     assert parallel.run(work, 2, backend="gloo", env={"TOKEN": token}) == [(3.0, 1), (3.0, 1)]
 
 
+@pytest.mark.parametrize(("gpus", "backend"), [(0, "gloo"), (1, "gloo"), (2, "nccl"), (8, "nccl")])
+def test_ranks_talk_through_nccl_where_each_has_a_gpu(gpus: int, backend: str, monkeypatch) -> None:
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: gpus)
+    assert parallel.backend_for(2) == backend
+    assert parallel.here().type == "cpu", "outside of a group"
+
+
 def test_torch_can_also_be_started_by_the_work_itself(token: str) -> None:
     pytest.importorskip("torch")
 
