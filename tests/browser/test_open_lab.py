@@ -141,9 +141,9 @@ def test_a_prediction_is_noted_and_a_slider_moves_the_picture(page: Any, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lab", ["optimizers", "convolution", "transformer", "data-parallel"])
+@pytest.mark.parametrize("lab", ["optimizers", "convolution", "transformer", "sharding"])
 def test_an_explorer_follows_its_slider(page: Any, lab: str) -> None:
-    """The loss surface, the sliding window, the attention explorer and the ring, in a front end that can move them."""
+    """The loss surface, the sliding window, the attention explorer and the pipeline, in a front end that can move them."""
     found = load_course().lab(lab)
     with make_lab(0) as (address, _):
         run_all(page, address, f"{found.part}/{found.id}.ipynb", found.title)
