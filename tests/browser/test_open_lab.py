@@ -39,10 +39,14 @@ if BROWSER is None and os.environ.get("LABKIT_REQUIRE_BROWSER") != "1":
 def make_lab(port: int, *prefix: str) -> Iterator[tuple[str, list[str]]]:
     """Run ``make lab`` until it prints an address; yields the address and what was printed before it.
 
-    JupyterLab keeps open tabs and settings in the user's home; here it gets a new home each time, as a new user has.
+    JupyterLab keeps open tabs and settings in the user's home; here it gets a new home each time, as a new user has. But it
+    does not save by itself what was run for two minutes: other tests read the notebooks of this checkout.
     """
     command = [*prefix, "make", "lab", f"PORT={port}", "BROWSER=0"]
     home = tempfile.TemporaryDirectory(prefix="jupyter-")
+    settings = Path(home.name, "settings", "@jupyterlab", "docmanager-extension", "plugin.jupyterlab-settings")
+    settings.parent.mkdir(parents=True)
+    settings.write_text('{"autosave": false}')
     new = {"JUPYTERLAB_WORKSPACES_DIR": f"{home.name}/workspaces", "JUPYTERLAB_SETTINGS_DIR": f"{home.name}/settings"}
     process = subprocess.Popen(
         command,
@@ -99,16 +103,16 @@ def run_all(page: Any, address: str, path: str, title: str) -> None:
 
 
 def move_the_first_slider(page: Any) -> None:
-    """Press a key on it, and wait for another picture."""
+    """Press a key on it, and wait for another picture, which comes when the cells that were started with it have run."""
     picture = page.locator(".jp-OutputArea-output .widget-image").first
-    picture.wait_for(timeout=120_000)
+    picture.wait_for(timeout=240_000)
     before = picture.get_attribute("src")
     handle = page.locator(".noUi-handle").first
     handle.scroll_into_view_if_needed()
     handle.focus()
     lowest = float(handle.get_attribute("aria-valuenow")) == float(handle.get_attribute("aria-valuemin"))
     page.keyboard.press("ArrowRight" if lowest else "ArrowLeft")
-    page.wait_for_function("([node, old]) => node.src !== old", arg=[picture.element_handle(), before], timeout=60_000)
+    page.wait_for_function("([node, old]) => node.src !== old", arg=[picture.element_handle(), before], timeout=240_000)
 
 
 def test_the_start_page_opens_and_its_first_cells_run(page: Any, taken_port: int) -> None:
