@@ -113,7 +113,7 @@ def doctor_report(measure: bool = False) -> str:
         ("nbgrader", version("nbgrader") or "missing, needed only to grade: pip install nbgrader"),
         ("C++ compiler", _compiler()),
         *_data_rows(),
-        ("labs", readiness.summary()),
+        ("labs", readiness.summary(machine)),
     ]
     if peak is None:
         rows.append(("peak", "not measured yet: labkit doctor --measure"))

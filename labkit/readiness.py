@@ -45,9 +45,9 @@ def readiness(lab: Lab, machine: Machine) -> Readiness:
     return Readiness(lab.id, "in full")
 
 
-def summary() -> str:
-    """One line for the doctor: how many labs run in full, and which do not."""
-    found = _all()
+def summary(machine: Machine) -> str:
+    """One line for the doctor: how many labs run in full on ``machine``, and which do not."""
+    found = _all(machine)
     parts = [f"{sum(one.how == 'in full' for one in found)} of {len(found)} run in full"]
     for how in ("in part", "simulated", "not at all"):
         names = [one.lab for one in found if one.how == how]
@@ -59,7 +59,7 @@ def summary() -> str:
 def report() -> str:
     """Every lab with how it will run here and why, in at most 80 columns."""
     lines = []
-    for one in _all():
+    for one in _all(describe()):
         lines.append(f"{one.lab:<24} {one.how}")
         for text in (one.why, one.todo):
             lines += textwrap.wrap(
@@ -68,8 +68,7 @@ def report() -> str:
     return "\n".join(lines)
 
 
-def _all() -> list[Readiness]:
-    machine = describe()
+def _all(machine: Machine) -> list[Readiness]:
     return [readiness(lab, machine) for lab in load_course().labs.values()]
 
 

@@ -6,7 +6,8 @@ from labkit._machine import describe
 from labkit.course import load_course
 from labkit.readiness import readiness
 
-LEFT_OUT = [lab for lab in load_course().labs.values() if readiness(lab, describe()).how == "not at all"]
+MACHINE = describe()
+LEFT_OUT = [lab for lab in load_course().labs.values() if readiness(lab, MACHINE).how == "not at all"]
 collect_ignore = [f"{lab.part}/{lab.id}.ipynb" for lab in LEFT_OUT]
 
 
