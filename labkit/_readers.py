@@ -6,6 +6,7 @@ import io
 import math
 import zlib
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
@@ -13,12 +14,49 @@ import numpy as np
 from labkit._cards import Split
 from labkit.errors import LabkitError
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 Arrays = tuple[np.ndarray, np.ndarray]  # images and labels, uint8
 
 
 def read_split(split: Split, *contents: bytes) -> Arrays:
     """Images (rows, *shape) and labels (rows,), both uint8, from the contents of ``split.files``."""
     return _BY_NAME[split.reader](split, *contents)
+
+
+def read_table(split: Split, content: bytes) -> pd.DataFrame:
+    """A table of ``split.rows`` rows with the columns of the card, in that order.
+
+    ``whole`` becomes int64, ``number`` float64, ``time`` datetime64[s], ``text`` pandas' text. An empty field is a missing value;
+    a word such as "none" is a word. Raises LabkitError where rows, columns or values are not as the card says.
+    """
+    import pandas as pd
+
+    names = list(split.columns)
+    separator, header = _SEPARATORS[split.reader], split.reader == "csv"
+    kinds = {"text": "str", "whole": "int64", "number": "float64"}
+    wanted = f"Expected {split.rows:,} rows of {', '.join(names)}"
+    try:
+        table = pd.read_csv(
+            io.BytesIO(content),
+            sep=separator,
+            header=0 if header else None,
+            names=None if header else names,
+            usecols=None if header else range(len(names)),
+            dtype={name: kinds[kind] for name, kind in split.columns.items() if kind in kinds},
+            encoding="utf-8" if header else "latin-1",  # GroupLens' files, which have no header, are older than UTF-8
+            keep_default_na=False,
+            na_values=[""],
+        )
+        for name, kind in split.columns.items():
+            if kind == "time":
+                table[name] = pd.to_datetime(table[name], format="%Y-%m-%d %H:%M:%S").astype("datetime64[s]")
+    except (ValueError, KeyError, OverflowError) as error:  # pandas' own errors are ValueErrors
+        raise LabkitError(wanted, str(error)) from error
+    if list(table.columns) != names or len(table) < split.start + split.rows:
+        raise LabkitError(wanted, f"There are {len(table):,} rows of {', '.join(map(str, table.columns))}")
+    return table.iloc[split.start : split.start + split.rows].reset_index(drop=True)
 
 
 def parse_idx(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
@@ -48,9 +86,12 @@ def _read_npz(split: Split, content: bytes) -> Arrays:
     rows = slice(split.start, split.start + split.rows)
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            images, labels = archive["images"][rows], archive["labels"][rows]
+            images, labels = (archive[name][rows] for name in split.arrays)
     except (LookupError, ValueError, TypeError, AttributeError, OSError, EOFError, BadZipFile, zlib.error) as error:
-        raise LabkitError("Expected a NumPy archive with 'images' and 'labels'", str(error)) from error
+        names = " and ".join(f"'{name}'" for name in split.arrays)
+        raise LabkitError(f"Expected a NumPy archive with {names}", str(error)) from error
+    if labels.ndim == 2 and labels.shape[1] == 1:  # MedMNIST writes labels as a column
+        labels = labels[:, 0].copy()
     return _bytes_of_shape(split, images, labels)
 
 
@@ -74,6 +115,7 @@ def _bytes_of_shape(split: Split, images: np.ndarray, labels: np.ndarray) -> Arr
     return images, labels
 
 
+_SEPARATORS = {"csv": ",", "tab-separated": "\t", "bar-separated": "|"}
 _BY_NAME: dict[str, Callable[..., Arrays]] = {
     "idx": _read_idx,
     "npz": _read_npz,

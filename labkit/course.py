@@ -20,6 +20,8 @@ FRAMEWORKS = (
     "tensorboard",
     "wandb",
     "libtpu",
+    "sacrebleu",
+    "surprise",
 )  # what labkit.session knows
 HARDWARE = ("cpu", "gpu", "tpu")
 NEEDS = ("two cores", "two accelerators", "a TPU")  # without which a lab plays what it is about: see labkit.readiness
@@ -61,15 +63,18 @@ class Lab(Item):
     """One lab. ``claims`` maps the name of each claim to the sentence it stands for.
 
     ``also`` names frameworks whose part is skipped where they are missing, ``simulates_without`` what the lab plays on other
-    hardware where it is missing.
+    hardware where it is missing. ``stand_in_for`` names real data ("data set/split") that may not be bundled: where none of it can
+    be had, the lab simulates its like, and ``claims_on_real`` are not made.
     """
 
     part: str
     hardware: tuple[str, ...]
     also: tuple[str, ...] = ()
     simulates_without: str = ""
+    stand_in_for: tuple[str, ...] = ()
     full_mode: str = ""
     claims: dict[str, str] = field(default_factory=dict)
+    claims_on_real: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,8 +181,8 @@ def load_course(root: Path | None = None) -> Course:
 
 
 def _read_lab(file: TomlFile, at: tuple[str, int], root: Path, parts: dict[str, Part], earlier: dict[str, Lab]) -> Lab:
-    names = "id part title minutes hardware frameworks also simulates_without datasets after full_mode claims"
-    file.only(at, set(names.split()))
+    names = "id part title minutes hardware frameworks also simulates_without datasets stand_in_for after full_mode"
+    file.only(at, {*names.split(), "claims", "claims_on_real"})
     lab_id = _new_id(file, at, earlier)
     part = file.get(at, "part", str)
     if part not in parts:
@@ -185,10 +190,15 @@ def _read_lab(file: TomlFile, at: tuple[str, int], root: Path, parts: dict[str, 
     need = file.get(at, "simulates_without", str, "")
     if need and need not in NEEDS:
         raise file.error(at, "simulates_without", f"one of {', '.join(NEEDS)}", f"It is '{need}'")
-    claims = file.get(at, "claims", dict, {})
-    for name, sentence in claims.items():
-        if not isinstance(sentence, str) or not name.startswith(f"{lab_id}."):
-            raise file.error((*at, "claims"), name, f"a sentence for a claim named '{lab_id}.…'", f"It is '{name}'")
+    datasets = file.texts(at, "datasets", [])
+    stand_in_for = file.texts(at, "stand_in_for", [])
+    for name in stand_in_for:
+        if name.partition("/")[0] not in datasets or not name.partition("/")[2]:
+            raise file.error(at, "stand_in_for", "'NAME/SPLIT' of data sets that the lab lists", f"One is '{name}'")
+    claims = _read_claims(file, at, "claims", lab_id)
+    claims_on_real = _read_claims(file, at, "claims_on_real", lab_id)
+    if claims_on_real and not stand_in_for:
+        raise file.error(at, "claims_on_real", "'stand_in_for' beside it", "It names no real data")
     return Lab(
         id=lab_id,
         part=part,
@@ -199,11 +209,21 @@ def _read_lab(file: TomlFile, at: tuple[str, int], root: Path, parts: dict[str, 
         frameworks=_members(file, at, "frameworks", FRAMEWORKS),
         also=_members(file, at, "also", FRAMEWORKS),
         simulates_without=need,
-        datasets=file.texts(at, "datasets", []),
+        datasets=datasets,
+        stand_in_for=stand_in_for,
         after=_members(file, at, "after", earlier),
         full_mode=file.get(at, "full_mode", str, ""),
         claims=claims,
+        claims_on_real=claims_on_real,
     )
+
+
+def _read_claims(file: TomlFile, at: tuple[str, int], key: str, lab_id: str) -> dict[str, str]:
+    claims = file.get(at, key, dict, {})
+    for name, sentence in claims.items():
+        if not isinstance(sentence, str) or not name.startswith(f"{lab_id}."):
+            raise file.error((*at, key), name, f"a sentence for a claim named '{lab_id}.…'", f"It is '{name}'")
+    return claims
 
 
 def _new_id(file: TomlFile, at: tuple[str, int], taken: Iterable[str]) -> str:

@@ -23,18 +23,26 @@ import io
 import math
 import os
 import sys
+import textwrap
 import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import numpy as np
 
 from labkit import course
 from labkit._cards import Card, File, Split, card, cards
-from labkit._readers import parse_idx, read_split
+from labkit._readers import parse_idx, read_split, read_table
 from labkit.errors import LabkitError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class NotHad(LabkitError):
+    """A file is nowhere on this machine and could not be fetched."""
 
 
 def load(name: str, split: str, *, progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -46,16 +54,52 @@ def load(name: str, split: str, *, progress: bool = True) -> tuple[np.ndarray, n
     """
     found = card(name)
     part = found.split(split)
+    if part.is_table:
+        raise LabkitError(f"{name}/{split} is a table, not images", todo=f'Call data.table("{name}", "{split}")')
     contents = [_content(found, found.files[file], progress) for file in part.files]
     try:
         images, labels = read_split(part, *contents)
     except LabkitError as error:
-        raise LabkitError(f"The files of {name}/{split} are not what the card describes", str(error)) from error
+        raise _not_as_described(name, split, error) from error
     if len(labels) and labels.max() >= len(found.classes):
         raise LabkitError(
             f"{name}/{split} holds the label {labels.max()}", f"The card names {len(found.classes)} classes"
         )
     return images, labels
+
+
+def table(name: str, split: str, *, progress: bool = True) -> pd.DataFrame:
+    """The rows of one split of a data set that is a table, fetched first if it is nowhere on this machine.
+
+    >>> loans = table("german-credit", "all")  # 1,000 rows, 21 columns
+
+    Missing values are NaN (NaT for times). Raises LabkitError as :func:`load` does.
+    """
+    found = card(name)
+    part = found.split(split)
+    if not part.is_table:
+        raise LabkitError(f"{name}/{split} holds images, not a table", todo=f'Call data.load("{name}", "{split}")')
+    content = _content(found, found.files[part.files[0]], progress)
+    try:
+        return read_table(part, content)
+    except LabkitError as error:
+        raise _not_as_described(name, split, error) from error
+
+
+def has(name: str, split: str, stand_in: str, *, progress: bool = True) -> bool:
+    """Whether real data that may not be bundled can be had, from this machine or else from the network.
+
+    If not, one sentence says what stands in for it (such as "simulated ratings") and what would bring the real data. A damaged
+    file below ``LABKIT_DATA`` raises LabkitError, as it does in :func:`load`.
+    """
+    found = card(name)
+    try:
+        for file in found.split(split).files:
+            _content(found, found.files[file], progress)
+    except NotHad as error:
+        print(f"{found.title}: not here ({error.why}). In its place: {stand_in}.\nTo have it: {error.todo}.")
+        return False
+    return True
 
 
 def load_standardised(name: str, train: str = "train", test: str = "held-out") -> tuple[np.ndarray, ...]:
@@ -80,11 +124,20 @@ def available(name: str, split: str) -> bool:
 
 
 def fetch(name: str, *, progress: bool = True) -> str:
-    """Make every file of a data set present and verified; the text says where each one is."""
+    """Make every file of a data set present and verified; the text says where each one is.
+
+    A file that cannot be fetched by anybody is passed over with a line, unless nothing else is left of the data set.
+    """
     found = card(name)
     lines = []
     for file in found.files.values():
-        _content(found, file, progress)
+        try:
+            _content(found, file, progress)
+        except NotHad:
+            if not file.given or all(other.given for other in found.files.values()):
+                raise
+            lines.append(f"{file.name:<28} not here, and cannot be fetched")
+            continue
         path = next(path for _, path, wrong in _copies(found, file) if not wrong)
         lines.append(f"{file.name:<28} right    {path}")
     return "\n".join(lines)
@@ -134,10 +187,9 @@ def list_report() -> str:
     """A table of all data sets and splits, and where each is."""
     lines = []
     for name, found in cards().items():
-        lines.append(f"{name}: {found.title} ({found.licence})")
+        lines += textwrap.wrap(f"{name}: {found.title} ({found.licence})", 80, subsequent_indent="    ")
         for split in found.splits.values():
-            shape = " x ".join(map(str, split.shape))
-            lines.append(f"  {split.name:<16}{split.rows:>7,} of {shape:<10}{where(name, split.name)}")
+            lines.append(f"  {split.name:<16}{split.rows:>7,} of {split.of:<12}{where(name, split.name)}")
     return "\n".join(lines)
 
 
@@ -250,13 +302,12 @@ def _content(card: Card, file: File, progress: bool) -> bytes:
     content = _search(card, file, reasons)
     if content is not None:
         return content
+    if file.given:
+        todo = f"Whoever has that file puts it into a folder and sets LABKIT_DATA to it. About it: {card.source}"
+        raise _not_had(card, file, reasons or ["it cannot be fetched"], todo)
     if not file.urls:
-        raise _not_had(
-            card,
-            file,
-            reasons or ["it is not installed here"],
-            "Install the course again, or the package it comes with",
-        )
+        todo = "Install the course again, or the package it comes with"
+        raise _not_had(card, file, reasons or ["it is not installed here"], todo)
     if os.environ.get("LABKIT_OFFLINE", "0") not in ("", "0"):
         raise _not_had(card, file, [*reasons, "LABKIT_OFFLINE is set, so it is not fetched"])
     folder = cache_folder() / card.name
@@ -275,12 +326,16 @@ def _content(card: Card, file: File, progress: bool) -> bytes:
         ) from error
 
 
-def _not_had(card: Card, file: File, reasons: list[str], todo: str = "") -> LabkitError:
+def _not_had(card: Card, file: File, reasons: list[str], todo: str = "") -> NotHad:
     todo = todo or (
         f"With a connection, run: labkit data fetch {card.name}. "
         f"Or set LABKIT_DATA to a folder that has {card.name}/{file.name}"
     )
-    return LabkitError(f"The file {file.name} of the data set {card.name} could not be had", "; ".join(reasons), todo)
+    return NotHad(f"The file {file.name} of the data set {card.name} could not be had", "; ".join(reasons), todo)
+
+
+def _not_as_described(name: str, split: str, error: LabkitError) -> LabkitError:
+    return LabkitError(f"The files of {name}/{split} are not what the card describes", str(error))
 
 
 @contextlib.contextmanager
@@ -401,15 +456,18 @@ def _timeout() -> float:
 __all__ = [
     "Card",
     "File",
+    "NotHad",
     "Split",
     "available",
     "cache_folder",
     "card",
     "cards",
     "fetch",
+    "has",
     "list_report",
     "load",
     "parse_idx",
+    "table",
     "verify",
     "where",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from labkit import data
 from labkit._machine import Machine, describe
 from labkit.course import Lab, load_course
 from labkit.session import NAMES, remedy
@@ -30,16 +31,20 @@ def readiness(lab: Lab, machine: Machine) -> Readiness:
     """How ``lab`` will run on ``machine``.
 
     ``in part``: the lab says what it skips, for want of a framework it can do without. ``simulated``: something that the
-    machine has not (several accelerators, a TPU) is played by what it has, with the same results and other times.
+    machine has not (several accelerators, a TPU) is played by what it has, with the same results and other times; or real data
+    that may not be bundled is not here, and the lab simulates its like if it cannot fetch it.
     """
     missing = _missing(lab.frameworks)
     if missing:
         return Readiness(lab.id, "not at all", f"no {_listed(missing)} here", remedy(missing))
-    lacks = _lacks(lab.simulates_without, machine)
+    lacks = _lacks(lab.simulates_without, machine) or _lacks_data(lab.stand_in_for)
     skipped = _missing(lab.also)
     if lacks:
         without = f"; and no {_listed(skipped)}, so a part is skipped" if skipped else ""
-        return Readiness(lab.id, "simulated", lacks + without, remedy(skipped) if skipped else "")
+        todo = [remedy(skipped)] if skipped else []
+        if not _lacks(lab.simulates_without, machine):
+            todo.append(f"Run: labkit data fetch {lab.stand_in_for[0].partition('/')[0]}")
+        return Readiness(lab.id, "simulated", lacks + without, ". ".join(todo))
     if skipped:
         return Readiness(lab.id, "in part", f"no {_listed(skipped)} here", remedy(skipped))
     return Readiness(lab.id, "in full")
@@ -78,6 +83,15 @@ def _missing(frameworks: Iterable[str]) -> list[str]:
 
 def _listed(frameworks: Iterable[str]) -> str:
     return " and no ".join(NAMES[name] for name in frameworks)
+
+
+def _lacks_data(stand_in_for: Iterable[str]) -> str:
+    """What a lab's ``stand_in_for`` says is not here; '' if some of it is."""
+    places = {name: data.where(*name.split("/", 1)) for name in stand_in_for}
+    if not places or any(not place.startswith(("network", "not here")) for place in places.values()):
+        return ""
+    name, place = next(iter(places.items()))
+    return f"{name.partition('/')[0]} is not here ({place}), so its like is simulated where it cannot be fetched"
 
 
 def _lacks(need: str, machine: Machine) -> str:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import sys
+import tempfile
+from collections.abc import Iterator
 
 from labkit._machine import accelerators, may_have_tpu
 from labkit.course import Item, load_course
@@ -18,6 +22,8 @@ NAMES = {
     "tensorboard": "TensorBoard",
     "wandb": "Weights & Biases",
     "libtpu": "libtpu, Google's TPU compiler,",
+    "sacrebleu": "sacreBLEU",
+    "surprise": "Surprise",
 }
 # the extra of pyproject.toml that brings each framework
 _EXTRAS = {
@@ -29,6 +35,8 @@ _EXTRAS = {
     "tensorboard": "experiments",
     "wandb": "experiments",
     "libtpu": "tpu",
+    "sacrebleu": "cases",
+    "surprise": "cases",
 }
 
 
@@ -39,12 +47,15 @@ def begin(item_id: str) -> None:
     instead of spinning on. On a machine of two cores a LeNet step took 4 to 5 ms either way; beside one busy neighbour it
     took 15 ms with a short spin, and 160 to 590 ms with the default.
 
+    TensorFlow is asked to keep quiet about itself: that it found no GPU is not an error of the lab.
+
     Where Google's TPU compiler is installed and nothing but a processor is here, JAX is told so: it would look for a TPU, and
     print errors about not finding one.
 
     Raises LabkitError naming what is missing and the command that adds it.
     """
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # read when the library is loaded, so before any framework is
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # likewise
     if importlib.util.find_spec("libtpu") is not None and not accelerators() and not may_have_tpu():
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
     course = load_course()
@@ -62,14 +73,39 @@ def begin(item_id: str) -> None:
 def has(framework: str, skipped: str) -> bool:
     """Whether a framework that a lab can do without is installed; says what is ``skipped`` and how to add it if not.
 
-    Nothing is imported. ``framework`` is the name to import: torch, tensorflow, keras, jax, optuna, tensorboard, wandb,
-    libtpu.
+    Nothing is imported. ``framework`` is the name to import, one of :data:`NAMES`.
     """
     if importlib.util.find_spec(framework) is not None:
         return True
     print(f"{NAMES[framework]} is not installed here, so this is skipped: {skipped}.")
     print(f"To add it: {remedy([framework])}")
     return False
+
+
+@contextlib.contextmanager
+def quietly() -> Iterator[None]:
+    """Hold back what libraries write to stderr while they are imported; it is shown after all if the import fails.
+
+    TensorFlow's C++ part greets with some lines, one of them about an error of CUDA, on every machine without a GPU, and before
+    it can be told not to.
+
+    >>> with quietly():
+    ...     import tensorflow as tf
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            os.write(kept, held.read())
+            raise
+        finally:
+            sys.stderr.flush()
+            os.dup2(kept, 2)
+            os.close(kept)
 
 
 def remedy(missing: list[str]) -> str:

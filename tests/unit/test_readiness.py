@@ -70,6 +70,23 @@ def test_a_simulated_lab_also_says_what_it_skips(here: set[str]) -> None:
     assert "make lab WITH=tpu" in found.todo
 
 
+@pytest.mark.parametrize(
+    ("places", "how", "words"),
+    [
+        ({"a/all": "LABKIT_DATA", "b/all": "not here"}, "in full", ""),
+        ({"a/all": "network, 2.0 MB", "b/all": "cache"}, "in full", ""),
+        ({"a/all": "network, 2.0 MB", "b/all": "not here"}, "simulated", "a is not here (network, 2.0 MB)"),
+    ],
+)
+def test_real_data_that_is_not_here_is_simulated(
+    places: dict[str, str], how: str, words: str, here: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("labkit.data.where", lambda name, split: places[f"{name}/{split}"])
+    found = readiness.readiness(replace(LAB, stand_in_for=tuple(places)), MACHINE)
+    assert found.how == how and words in found.why
+    assert ("labkit data fetch a" in found.todo) == (how == "simulated")
+
+
 def test_the_doctor_tells_of_every_lab(here: set[str], monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(readiness, "describe", lambda: MACHINE)
     here -= {"tensorflow"}

@@ -41,6 +41,26 @@ def test_claims_are_gathered_and_the_notebook_stays_as_it_was(make_course: MakeC
     assert "✓ adding.sum = 4" in executed.cells[3].outputs[0].text
 
 
+REAL = """
+datasets = ["ml-100k"]
+stand_in_for = ["ml-100k/ratings"]
+
+[lab.claims_on_real]
+"adding.real" = "Real numbers add up, too"
+"""
+
+
+@pytest.mark.parametrize(("here", "missing"), [(True, ["adding.real"]), (False, [])])
+def test_a_claim_on_real_data_is_due_where_that_data_is(
+    make_course: MakeCourse, monkeypatch: pytest.MonkeyPatch, here: bool, missing: list[str]
+) -> None:
+    course = make_course(manifest=MANIFEST.replace('hardware = ["cpu"]\n', 'hardware = ["cpu"]' + REAL, 1))
+    build.build(course)
+    monkeypatch.setattr("labkit.data.available", lambda name, split: here and (name, split) == ("ml-100k", "ratings"))
+    result = run_lab(course.lab("adding"))
+    assert (result.ok, result.missing) == (not here, missing)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "missing", "error"),
     [

@@ -51,6 +51,16 @@ def test_jax_is_told_of_a_bare_processor_only_where_it_would_look_for_a_tpu(
     assert (os.environ.pop("JAX_PLATFORMS", None) == "cpu") is told
 
 
+def test_what_a_library_says_at_its_import_is_held_back_unless_it_fails(capfd: pytest.CaptureFixture[str]) -> None:
+    with session.quietly():
+        os.write(2, b"a greeting\n")
+    os.write(2, b"after it\n")
+    with pytest.raises(ImportError), session.quietly():
+        os.write(2, b"what went wrong\n")
+        raise ImportError
+    assert capfd.readouterr().err == "after it\nwhat went wrong\n"
+
+
 def test_a_tpu_may_be_there_though_no_bus_shows_it(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith(("TPU_", "COLAB_TPU"))]:
         monkeypatch.delenv(name)
