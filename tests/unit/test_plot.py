@@ -150,6 +150,29 @@ def test_confusion_survives_a_class_that_never_occurs():
     assert np.isfinite(shade).all()
 
 
+def test_reliability_puts_a_calibrated_forecast_on_the_diagonal():
+    rng = np.random.default_rng(0)
+    probabilities = rng.uniform(size=20_000)
+    y = rng.uniform(size=20_000) < probabilities
+    made = plot.reliability({"right": (y, probabilities), "too sure": (y, np.round(probabilities))})
+    right, sure = [bars.lines[0].get_xydata() for bars in made.axes[0].containers]
+    assert len(right) == 10 and abs(right[:, 0] - right[:, 1]).max() < 0.04
+    np.testing.assert_allclose(sure, [[0, 0.25], [1, 0.75]], atol=0.02)
+    assert made.axes[1].patches[0].get_data().values.sum() == 20_000
+
+
+def test_reliability_shows_how_little_a_few_cases_say():
+    made = plot.reliability({"two cases": ([0, 0], [0.1, 0.1])}, bins=5)
+    (segment,) = made.axes[0].containers[0].lines[2][0].get_segments()
+    assert segment[0][1] == pytest.approx(0, abs=1e-9) and segment[1][1] > 0.6
+
+
+@pytest.mark.parametrize("y, probabilities", [([0, 2], [0.1, 0.2]), ([0, 1], [0.1, 1.2]), ([0, 1], [0.1]), ([], [])])
+def test_reliability_refuses_what_are_no_probabilities(y, probabilities):
+    with pytest.raises(LabkitError, match="'odd'"):
+        plot.reliability({"odd": (y, probabilities)})
+
+
 def test_confusion_must_be_square():
     with pytest.raises(LabkitError, match=r"\(2, 3\)"):
         plot.confusion(np.zeros((2, 3)))
@@ -173,6 +196,7 @@ def test_a_notebook_shows_a_figure_once(backend):
     cells = [
         "from labkit import plot\nmade, ax = plot.figure()\nax.plot([1, 2])\nmade",
         "plot.confusion([[1, 0], [0, 1]])",
+        "plot.reliability({'model': ([0, 1], [0.2, 0.9])})",
     ]
     notebook = v4.new_notebook(cells=[v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(notebook, kernel_name="python3").execute(env={**os.environ, "MPLBACKEND": backend})
