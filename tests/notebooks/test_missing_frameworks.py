@@ -18,6 +18,7 @@ WITHOUT = [
     ("tf-distribute", ["jax"], 29),
     ("tpu", ["libtpu"], 24),
     ("graphs", ["tensorflow", "jax"], 26),
+    ("recommender", ["surprise"], 33),
 ]
 HIDE = """
 import importlib.util, sys
@@ -42,6 +43,7 @@ def test_a_lab_goes_on_without_what_it_can_do_without(lab: str, hidden: list[str
     for name in hidden:
         words = {"tensorflow": "TensorFlow", "jax": "JAX", "tensorboard": "TensorBoard", "wandb": "Weights & Biases"}
         words["libtpu"] = "libtpu, Google's TPU compiler,"
+        words["surprise"] = "Surprise"
         if not (lab == "tracking" and name == "tensorflow"):  # without TensorBoard, TensorFlow is not asked for
             assert f"{words[name]} is not installed here, so this is skipped:" in said
     assert said.count("To add it:") >= 1

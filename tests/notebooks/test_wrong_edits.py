@@ -76,6 +76,8 @@ EDITS = [
     ("traffic", "windows(past, rows + late)", "windows(past, rows + late + 1)", "shuffled_time"),
     ("translation", "np.minimum(0, 1 - wanted / written)", "np.minimum(0, 1 - written / wanted)", "pencil"),
     ("translation", "collected / collected.sum(axis=0)", "collected / collected.sum(axis=1, keepdims=True)", "em_on_paper"),
+    ("recommender", "ridge_rows(left - known * films[:, 0], known", "ridge_rows(left, known", "pencil"),
+    ("recommender", "shuffled = np.random.default_rng(0).permutation(stars[rows])", "shuffled = stars[rows]", "shuffled"),
 ]  # fmt: skip
 
 

@@ -57,7 +57,7 @@ def test_nothing_near_lists_what_there_is() -> None:
         ('after = ["adding"]', 'after = ["multiplying"]', 24, "name only adding"),
         ('hardware = ["cpu"]', 'hardware = ["cpu"]\nstand_in_for = ["toy/all"]', 16, "data sets that the lab lists"),
         ('hardware = ["cpu"]', 'hardware = ["cpu"]\ndatasets = ["toy"]\nstand_in_for = ["toy"]', 17, "'NAME/SPLIT'"),
-        ('[lab.claims]', '[lab.claims_on_real]', 9, "'stand_in_for' beside it"),
+        ('[lab.claims]', '[lab.claims_on_real]', 10, "'stand_in_for' beside it"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_reported_with_its_line(
