@@ -37,5 +37,6 @@ def _defined(node: ast.stmt) -> set[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return {node.name}
     if isinstance(node, ast.Assign):
-        return {target.id for target in node.targets if isinstance(target, ast.Name)}
+        names = [one for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+        return {one.id for one in names if isinstance(one.ctx, ast.Store)}
     return set()

@@ -78,6 +78,8 @@ EDITS = [
     ("translation", "collected / collected.sum(axis=0)", "collected / collected.sum(axis=1, keepdims=True)", "em_on_paper"),
     ("recommender", "ridge_rows(left - known * films[:, 0], known", "ridge_rows(left, known", "pencil"),
     ("recommender", "shuffled = np.random.default_rng(0).permutation(stars[rows])", "shuffled = stars[rows]", "shuffled"),
+    ("driving", "idm(v, gap - CAR, v - leader", "idm(v, gap, v - leader", "ring_gap"),
+    ("driving", "speed * approach / 4)", "speed * approach / 2)", "hand_acceleration"),
 ]  # fmt: skip
 
 
