@@ -12,6 +12,7 @@ from typing import Literal
 from labkit import data
 from labkit._machine import Machine, describe
 from labkit.course import Lab, load_course
+from labkit.errors import LabkitError
 from labkit.session import NAMES, remedy
 
 How = Literal["in full", "in part", "simulated", "not at all"]
@@ -87,7 +88,10 @@ def _listed(frameworks: Iterable[str]) -> str:
 
 def _lacks_data(stand_in_for: Iterable[str]) -> str:
     """What a lab's ``stand_in_for`` says is not here; '' if some of it is."""
-    places = {name: data.where(*name.split("/", 1)) for name in stand_in_for}
+    try:
+        places = {name: data.where(*name.split("/", 1)) for name in stand_in_for}
+    except LabkitError as error:
+        return error.what  # LABKIT_DATA names no folder
     if not places or any(not place.startswith(("network", "not here")) for place in places.values()):
         return ""
     name, place = next(iter(places.items()))

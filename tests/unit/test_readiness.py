@@ -87,6 +87,14 @@ def test_real_data_that_is_not_here_is_simulated(
     assert ("labkit data fetch a" in found.todo) == (how == "simulated")
 
 
+def test_a_folder_of_data_that_is_not_there_is_told_and_does_not_stop_the_doctor(
+    here: set[str], monkeypatch: pytest.MonkeyPatch, tmp_path
+) -> None:
+    monkeypatch.setenv("LABKIT_DATA", str(tmp_path / "nowhere"))
+    found = readiness.readiness(replace(LAB, stand_in_for=("ml-100k/ratings",)), MACHINE)
+    assert found.how == "simulated" and "LABKIT_DATA is" in found.why
+
+
 def test_the_doctor_tells_of_every_lab(here: set[str], monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.setattr(readiness, "describe", lambda: MACHINE)
     here -= {"tensorflow"}
