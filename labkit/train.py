@@ -233,6 +233,31 @@ def keras_history(history: History, samples: int | None = None) -> Any:
     return Recorder()
 
 
+def keras_restart(model: Any, seed: int) -> None:
+    """Make a built and compiled Keras ``model`` as good as new, without compiling it again, which costs about a second.
+
+    After ``keras.utils.set_random_seed(seed)`` it draws new first weights, sets back what layers keep (a batch norm's
+    averages, a dropout's random state), and forgets the optimizer's memory. Training then gives what a new model with
+    this seed gives. The learning rate stays: one that a callback lowered is still low, so let the callback set it.
+
+    Raises LabkitError for a model without weights or optimizer.
+    """
+    import keras
+
+    if not model.built or getattr(model, "optimizer", None) is None:
+        missing = "a call of compile" if model.built else "an Input, so it has no weights"
+        raise LabkitError(
+            "This model cannot be restarted", f"It lacks {missing}", "Build it, compile it, then restart it"
+        )
+    keras.utils.set_random_seed(seed)
+    for variable, fresh in zip(model.variables, keras.models.clone_model(model).variables, strict=True):
+        variable.assign(fresh)
+    learning_rate = model.optimizer.learning_rate  # one of the variables, unless it follows a schedule
+    for variable in model.optimizer.variables:
+        if variable is not learning_rate:
+            variable.assign(keras.ops.zeros_like(variable))
+
+
 @dataclass
 class _Run:
     """Everything that decides how training goes on, to be saved and restored."""

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from labkit.errors import LabkitError
-from labkit.train import Diverged, History, evaluate, fit, keras_history
+from labkit.train import Diverged, History, evaluate, fit, keras_history, keras_restart
 
 torch = pytest.importorskip("torch")
 
@@ -365,6 +365,43 @@ def test_keras_fills_the_same_history(problem):
     assert history.learning_rate == pytest.approx([0.05] * 3)
     assert history.samples == [100] * 3
     assert 0 < sum(history.seconds) < time.perf_counter() - started
+
+
+@pytest.mark.parametrize("schedule", [False, True], ids=["constant", "schedule"])
+def test_a_restarted_keras_model_trains_as_a_new_one(problem, schedule):
+    """Also where layers and the optimizer keep something: moving averages, random states, momenta, a step count."""
+    keras = pytest.importorskip("keras")
+    _, X, y = problem
+
+    def new():
+        rate = keras.optimizers.schedules.CosineDecay(0.02, 20) if schedule else 0.02
+        layers = [keras.layers.Dense(8), keras.layers.BatchNormalization(), keras.layers.Dropout(0.5)]
+        model = keras.Sequential([keras.Input(X.shape[1:]), *layers, keras.Sequential([keras.layers.Dense(3)])])
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(keras.optimizers.Adam(rate), loss, metrics=["accuracy"], jit_compile=False)
+        return model
+
+    def trained(model):
+        model.fit(X, y, epochs=2, batch_size=25, verbose=0)
+        return model.get_weights()
+
+    keras.utils.set_random_seed(5)
+    as_new = trained(new())
+    keras.utils.set_random_seed(1)
+    model = new()
+    before = trained(model)
+    keras_restart(model, 5)
+    again = trained(model)
+    assert all(np.array_equal(one, other) for one, other in zip(as_new, again, strict=True))
+    assert not np.array_equal(before[0], again[0])
+
+
+def test_what_cannot_be_restarted_is_refused():
+    keras = pytest.importorskip("keras")
+    with pytest.raises(LabkitError, match=r"(?s)lacks an Input"):
+        keras_restart(keras.Sequential([keras.layers.Dense(3)]), 0)
+    with pytest.raises(LabkitError, match=r"(?s)lacks a call of compile"):
+        keras_restart(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), 0)
 
 
 def test_importing_it_loads_no_framework():
