@@ -250,7 +250,8 @@ def keras_restart(model: Any, seed: int) -> None:
             "This model cannot be restarted", f"It lacks {missing}", "Build it, compile it, then restart it"
         )
     keras.utils.set_random_seed(seed)
-    for variable, fresh in zip(model.variables, keras.models.clone_model(model).variables, strict=True):
+    layers = keras.Model(model.inputs, model.outputs)  # not compiled: a clone of model would compile its loss, too
+    for variable, fresh in zip(layers.variables, keras.models.clone_model(layers).variables, strict=True):
         variable.assign(fresh)
     learning_rate = model.optimizer.learning_rate  # one of the variables, unless it follows a schedule
     for variable in model.optimizer.variables:

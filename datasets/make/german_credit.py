@@ -5,7 +5,7 @@ attributes, categories written as codes (A11, A12, ...). This script gives the c
 UCI's documentation explains them.
 
 Those explanations are wrong in many places. U. Groemping, «South German Credit Data: Correcting a Widely Used Data Set» (2019),
-went back to the bank's own code book. The words here are UCI's all the same, because they are what people meet; the lab
+went back to earlier German publications. The words here are UCI's all the same, because they are what people meet; the lab
 credit-risk finds out that they cannot be right, and puts them right. Two columns keep their codes, because no word of UCI's fits
 them: A91 to A94 do not tell women from men, and A201 and A202 seem to be exchanged.
 

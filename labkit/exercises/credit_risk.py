@@ -33,8 +33,9 @@ def interval(answer: Any) -> None:
     "credit-true-rate",
     hints=[
         "Turn p into odds, p / (1 − p), multiply, and turn the product back.",
-        "The factor is the true odds t / (1 − t) over those of the sample, r / (1 − r). Below 1 where bad is rarer in truth.",
-        "Odds of o are a probability of o / (1 + o). Or scale p by t / r and 1 − p by (1 − t) / (1 − r), and divide by their sum.",
+        "The factor is true_rate / (1 − true_rate) over sample_rate / (1 − sample_rate): below 1 where bad is rarer in truth.",
+        "Odds of o are a probability of o / (1 + o). Or scale p by true_rate / sample_rate, 1 − p by "
+        "(1 − true_rate) / (1 − sample_rate), and divide the first by their sum: that holds for p = 1, too.",
     ],
 )
 def true_rate(answer: Any) -> None:

@@ -101,23 +101,3 @@ def fold_in(answer: Any) -> None:
         case="a single rating and three factors",
         note="With a penalty there is an answer even then.",
     )
-
-
-@exercise(
-    "mean-reciprocal-rank",
-    hints=[
-        "For one person: in which place is the first hit, counted from 1?",
-        "argmax(1) of a row of False and True is the place of the first True, counted from 0. Of a row of False it is 0, too.",
-        "hits.any(1) / (hits.argmax(1) + 1) is 0 where there was no hit. Take the mean over people.",
-    ],
-)
-def mean_reciprocal_rank(answer: Any) -> None:
-    hits = np.array([[False, True, True], [True, False, False], [False, False, True]])
-    expect_near(answer(hits.copy()), (1 / 2 + 1 + 1 / 3) / 3, case="first hits in the places 2, 1 and 3")
-    none = np.array([[False, False], [True, False]])
-    expect_near(
-        answer(none.copy()),
-        0.5,
-        case="a person without a hit and one with a hit in the first place",
-        note="No hit is 0.",
-    )

@@ -60,32 +60,6 @@ def clipped_matches(answer: Any) -> None:
 
 
 @exercise(
-    "em-on-paper",
-    hints=[
-        "A German word is shared out among the words of its own sentence only: the and cat.",
-        "The share of cat is t(word | cat) divided by t(word | cat) + t(word | the).",
-        "For «Katze» that is ½ against ¼. For «die», t(die | the) is ½ as well.",
-    ],
-)
-def em_on_paper(answer: Any) -> None:
-    if answer is None or answer is ...:
-        raise NotAnswered
-    expect(
-        isinstance(answer, (tuple, list)) and len(answer) == 2,
-        "Two numbers were expected: the share of «Katze», of «die».",
-    )
-    katze, die = answer
-    if isinstance(katze, (int, float)):
-        expect(
-            abs(katze - 0.5) > 1e-9,
-            "½ of «Katze» came. That is t(Katze | cat); the word is shared between cat and the, and the shares add up to 1.",
-        )
-        expect(abs(katze - 1 / 3) > 1e-9, "⅓ of «Katze» came. That is the share of the; the question asks for cat.")
-    expect_near(katze, 2 / 3, case="the share of «Katze»", atol=2e-3)
-    expect_near(die, 0.5, case="the share of «die»", atol=2e-3, note="t(die | cat) and t(die | the) are equal so far.")
-
-
-@exercise(
     "best-of-beam",
     hints=[
         "For each pair compute log probability / length ** penalty. The length counts the stop too: len(words) + 1.",

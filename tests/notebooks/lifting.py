@@ -36,7 +36,8 @@ def _is_import(node: ast.stmt) -> bool:
 def _defined(node: ast.stmt) -> set[str]:
     if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
         return {node.name}
-    if isinstance(node, ast.Assign):
-        names = [one for target in node.targets for one in ast.walk(target) if isinstance(one, ast.Name)]
+    if isinstance(node, (ast.Assign, ast.AugAssign)):
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        names = [one for target in targets for one in ast.walk(target) if isinstance(one, ast.Name)]
         return {one.id for one in names if isinstance(one.ctx, ast.Store)}
     return set()

@@ -18,7 +18,7 @@ WITHOUT = [
     ("tf-distribute", ["jax"], 29),
     ("tpu", ["libtpu"], 24),
     ("graphs", ["tensorflow", "jax"], 26),
-    ("recommender", ["surprise"], 33),
+    ("recommender", ["surprise"], 29),
 ]
 HIDE = """
 import importlib.util, sys

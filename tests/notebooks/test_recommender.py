@@ -19,8 +19,8 @@ from tests.notebooks.lifting import lift
 pytest.importorskip("tensorflow")  # the lab imports it
 LAB = lift(
     "recommender",
-    *("simulate", "as_table", "ridge_rows", "Factors", "factorise", "with_one", "rmse", "everything", "expected"),
-    *("rows_of", "ranking", "ease", "feedback"),
+    *("simulate", "as_table", "ridge_rows", "factorise", "rmse", "everything", "expected"),
+    *("rows_of", "ranking", "ease"),
 )
 
 
@@ -38,7 +38,7 @@ def test_people_are_ridges_on_the_films(seed: int, factors: int, penalty: float)
     """The last half sweep moved the people, so each row must be scikit-learn's ridge with the films held still."""
     table = random_table(seed)
     model = LAB.factorise(table, factors=factors, penalty=penalty, sweeps=2, seed=seed)
-    inputs = LAB.with_one(model.films)
+    inputs = np.c_[np.ones(len(model.films)), model.films[:, 1:]]
     for row, stars in zip(model.people, table, strict=True):
         known = ~np.isnan(stars)
         if not known.any():
@@ -97,18 +97,10 @@ def test_strangers_get_the_mean_and_what_is_known() -> None:
     np.testing.assert_allclose(stars, want, rtol=1e-5)
 
 
-@pytest.mark.parametrize(
-    ("person", "film", "stars", "words"),
-    [
-        ([0, 1, 0], [2, 2, 2], [3, 4, 5], "Row 2 rates a film which the same person has rated before"),
-        ([], [], [], "no rating"),
-        ([0], [0], [0], "from 0 to 0"),
-        ([0, 1], [0, 0], [1, 10], "from 1 to 10"),
-    ],
-)
-def test_bad_ratings_are_refused(person: list[int], film: list[int], stars: list[int], words: str) -> None:
-    with pytest.raises(LabkitError, match=words):
-        LAB.as_table(np.array(person, dtype=int), np.array(film, dtype=int), np.array(stars), (2, 3))
+def test_a_film_rated_twice_is_refused() -> None:
+    person, film, stars = np.array([0, 1, 0]), np.array([2, 2, 2]), np.array([3, 4, 5])
+    with pytest.raises(LabkitError, match="Row 2 rates a film which the same person has rated before"):
+        LAB.as_table(person, film, stars, (2, 3))
 
 
 def test_an_empty_test_set_is_refused() -> None:
@@ -121,16 +113,11 @@ def test_answers_are_judged_within_the_stars() -> None:
 
 
 def test_simulated_ratings_are_whole_and_none_comes_twice() -> None:
-    table, expected, taste = LAB.simulate(people=60, films=80, ratings=2400, seed=3)
+    table, expected, taste = LAB.simulate(people=60, films=80, per_person=40, seed=3)
     assert expected.shape == (60, 80) and taste.shape == (60, 3)
     assert set(table.rating) <= {1, 2, 3, 4, 5}
     assert not table.duplicated(["user", "item"]).any()
-    assert table.groupby("user").size().min() >= 10 and table.item.between(1, 80).all()
-
-
-def test_the_loop_needs_chance() -> None:
-    shares = [LAB.feedback(explore, rounds=10)[-1] for explore in (0.0, 0.5, 1.0)]
-    assert shares[0] == 1 and shares[0] > shares[1] > shares[2]
+    assert table.groupby("user").size().min() >= 20 and table.item.between(1, 80).all()
 
 
 def cut_by_count(when: Any, share: float) -> Any:
@@ -172,8 +159,6 @@ def film_bias_as_input(stars: Any, films: Any, mean: float, penalty: float) -> A
         ("later-part", strictly_later, "expected"),
         ("fold-in", film_bias_forgotten, "forgets the bias"),
         ("fold-in", film_bias_as_input, "among your inputs"),
-        ("mean-reciprocal-rank", lambda hits: float(np.mean(1 / (hits.argmax(1) + 1))), "No hit is 0"),
-        ("mean-reciprocal-rank", lambda hits: float(np.mean(hits.any(1))), "expected"),
     ],
 )
 def test_a_mistake_is_named(exercise: str, answer: Callable[..., Any], words: str) -> None:

@@ -17,7 +17,6 @@ from tests.notebooks.lifting import lift
 LAB = lift(
     "smart-city",
     "hourly",
-    "least_squares",
     "forward",
     "HOURS",
     "broken",
@@ -25,12 +24,8 @@ LAB = lift(
     "LENGTH",
     "first_hours",
     "threshold_for",
-    "f1",
     "adjusted",
-    "run_length",
-    "equal_readings",
-    "cusum",
-    "needs",
+    "too_long",
     "grid_of",
     "to_int8",
     "quantise",
@@ -59,8 +54,8 @@ def test_what_can_be_repaired_is_repaired() -> None:
         ([], [], "no reading at all"),
         (WEEK, np.full(168, np.nan), "no reading at all"),
         (WEEK, np.full(168, -999), "no reading at all"),
-        (WEEK, WARM * 1.8 + 32, "Fahrenheit"),
-        (WEEK, WARM + 273.15, "kelvin"),
+        (WEEK, WARM * 1.8 + 22, "another unit"),  # a summer in Fahrenheit: 58 to 71
+        (WEEK, WARM + 273.15, "another unit"),
         (WEEK, np.where(WARM > 26, -9999, WARM), "NaN"),
         (WEEK[[0, 0]], [20, 21], "2018-07-01 00:00"),
         (WEEK + pd.Timedelta(minutes=7), WARM, "full hour"),
@@ -68,56 +63,40 @@ def test_what_can_be_repaired_is_repaired() -> None:
     ],
 )
 def test_what_cannot_be_repaired_is_refused_with_a_sentence(times, readings, said: str) -> None:
-    if said == "Fahrenheit":
-        readings = np.asarray(readings) - 10  # a summer: 58 to 71
     with pytest.raises(ValueError, match=said) as refused:
         LAB.hourly(times, readings)
     assert str(refused.value).count(".") >= 2 or "?" in str(refused.value)  # what is wrong, and what to do
 
 
-@settings(max_examples=25, deadline=None)
-@given(n=st.integers(6, 30), k=st.integers(1, 4), seed=st.integers(0, 10_000))
-def test_least_squares_are_numpys(n: int, k: int, seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    X, y = rng.normal(size=(n, k)), rng.normal(size=n)
-    np.testing.assert_allclose(LAB.least_squares(X, y), np.linalg.lstsq(X, y, rcond=None)[0], atol=1e-6)
-
-
 @settings(max_examples=50, deadline=None)
 @given(alarms=bits, faulty=bits)
-def test_f1_is_the_librarys_and_adjusting_never_lowers_it(alarms: np.ndarray, faulty: np.ndarray) -> None:
+def test_adjusting_only_adds_alarms_within_faults(alarms: np.ndarray, faulty: np.ndarray) -> None:
     from sklearn.metrics import f1_score
 
     n = min(len(alarms), len(faulty))
     alarms, faulty = alarms[:n], faulty[:n]
     assume(alarms.any() or faulty.any())
-    assert LAB.f1(alarms, faulty) == pytest.approx(f1_score(faulty, alarms))
     more = LAB.adjusted(alarms, faulty)
     assert (more >= alarms).all() and (more[~faulty] == alarms[~faulty]).all()
-    assert LAB.f1(more, faulty) >= LAB.f1(alarms, faulty) - 1e-12
+    assert f1_score(faulty, more) >= f1_score(faulty, alarms) - 1e-12
 
 
 @settings(max_examples=50, deadline=None)
-@given(same=bits)
-def test_run_length_counts(same: np.ndarray) -> None:
-    counted, run = [], 0
-    for one in same:
-        run = run + 1 if one else 0
-        counted.append(run)
-    assert LAB.run_length(same).tolist() == counted
-
-
-def test_equal_readings_and_gaps() -> None:
-    assert LAB.equal_readings(np.array([1.0, 1, 1, 2, np.nan, np.nan, 2, 2])).tolist() == [1, 2, 3, 1, 1, 1, 1, 2]
-
-
-@settings(max_examples=50, deadline=None)
-@given(errors=arrays.arrays(float, st.integers(1, 30), elements=floats), slack=st.floats(0, 2))
-def test_cusum_is_the_largest_excess_of_any_stretch(errors: np.ndarray, slack: float) -> None:
-    """Page's sum is the most that any stretch of errors ending now lies above its slack."""
-    n = len(errors)
-    stretches = [[sign * errors[a : t + 1].sum() - slack * (t + 1 - a) for a in range(t + 1) for sign in (1, -1)] for t in range(n)]  # fmt: skip
-    np.testing.assert_allclose(LAB.cusum(errors, slack), [max(0, *one) for one in stretches], atol=1e-9)
+@given(
+    values=st.lists(st.sampled_from([1.0, 2.0, np.nan]), min_size=1, max_size=40),
+    equal=st.integers(2, 4),
+    missing=st.integers(1, 4),
+)
+def test_a_rule_rings_where_so_many_equal_or_missing_readings_end(
+    values: list[float], equal: int, missing: int
+) -> None:
+    expected = []
+    for stop in range(1, len(values) + 1):
+        same, gone = values[max(0, stop - equal) : stop], values[max(0, stop - missing) : stop]
+        alike = len(same) == equal and all(one == same[0] for one in same)  # NaN equals nothing
+        expected.append(alike or (len(gone) == missing and all(np.isnan(gone))))
+    readings = pd.Series(values, WEEK[: len(values)])
+    assert LAB.too_long(readings, equal, missing).tolist() == expected
 
 
 @settings(max_examples=30, deadline=None)
@@ -136,16 +115,21 @@ def test_threshold_of_empty_months_is_refused() -> None:
             LAB.threshold_for(scores, 2)
 
 
+def test_a_budget_below_one_alarm_is_refused() -> None:
+    with pytest.raises(ValueError, match="no alarm at all"):
+        LAB.threshold_for(np.arange(1460.0), 0.25)
+
+
 @pytest.mark.parametrize("kind", ["spike", "offset", "noise", "stuck", "drift", "silent"])
 def test_a_fault_changes_its_hours_and_no_others(kind: str) -> None:
-    readings = np.random.default_rng(0).normal(size=400)
+    readings = pd.Series(np.random.default_rng(0).normal(size=400))
     faulty = LAB.broken(readings, kind, 50, np.random.default_rng(1))
     changed = np.flatnonzero(~(faulty == readings))
     assert changed.min() == 50 and changed.max() == 49 + LAB.HOURS[kind]
 
 
 def test_faults_do_not_touch_each_other() -> None:
-    _, faults = LAB.breaking(np.zeros(5160), np.random.default_rng(0))
+    _, faults = LAB.breaking(pd.Series(np.zeros(5160)), np.random.default_rng(0))
     assert len(faults) == 14 and {kind for kind, _, _ in faults} <= set(LAB.HOURS)
     ends = [0, *(stop for _, _, stop in faults)]
     assert all(start - end >= LAB.LENGTH - 4 for (_, start, _), end in zip(faults, ends, strict=False))
@@ -183,11 +167,6 @@ def test_whole_numbers_stay_whole() -> None:
     assert all(np.asarray(one).dtype.kind == "i" for layer in layers for one in layer)
     q = LAB.to_int8(rng.normal(size=(3, 5)), *grids[0])
     assert LAB.forward_int8(layers, q).dtype == np.int8
-
-
-def test_needs_on_paper() -> None:
-    assert LAB.needs((3, 2, 1), weight_bytes=1, value_bytes=1) == (11, 8, 20, 5)
-    assert LAB.needs((3, 2, 1), weight_bytes=4, value_bytes=4) == (11, 8, 44, 20)
 
 
 @pytest.mark.parametrize(

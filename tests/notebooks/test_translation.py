@@ -18,14 +18,12 @@ from tests.notebooks.lifting import lift
 sacrebleu = pytest.importorskip("sacrebleu")
 torch = pytest.importorskip("torch")
 GRAMMAR = [
-    *("table", "NOUNS", "FEMALE", "VERBS", "SUBJECTS", "OBJECTS", "HELPERS", "ADJECTIVES", "ADVERBS", "ARTICLES"),
-    *("ENDINGS", "FRAMES", "draw_noun", "draw_clause", "tagged", "name", "english", "german", "Pair", "draw_pair"),
+    *("table", "NOUNS", "FEMALE", "VERBS", "SUBJECTS", "HELPERS", "ADJECTIVES", "ADVERBS", "ARTICLES", "ENDINGS"),
+    *("FRAMES", "draw_noun", "draw_clause", "join", "name", "english", "german", "Pair", "draw_pair"),
 ]
 SCORES = ["ngrams", "counts", "bleu_of", "bleu", "bootstrap"]
-OTHERS = ["dictionary", "beam_search", "START", "STOP", "PAD", "without_negation", "as_text", "negations", "translate"]
-LAB = lift(
-    "translation", *GRAMMAR, *SCORES, "LONGEST", *(name for name in OTHERS if name not in ("START", "STOP", "PAD"))
-)
+OTHERS = ["LONGEST", "beam_search", "without_negation", "as_text", "negations", "translate"]
+LAB = lift("translation", *GRAMMAR, *SCORES, *OTHERS)
 START, STOP = 1, 2
 LAB.beam_search.__globals__.update(START=START, STOP=STOP)
 TEXTS = st.lists(st.lists(st.sampled_from("abc"), min_size=1, max_size=9), min_size=1, max_size=5)
@@ -66,11 +64,11 @@ def clause(who: tuple[str, ...], verb: str, what: tuple[str, ...], **more: Any) 
             return {"english": words[0], "german": words[1], "form": int(words[2])}
         article, noun = words
         row = next(row for row in LAB.NOUNS if row[1] == noun)
-        return {"english": row[0], "german": noun, "gender": row[2], "article": article, "adjective": None, "form": 2}
+        return {"english": row[0], "german": noun, "gender": row[2], "article": article, "adjective": "", "form": 2}
 
     row = next(row for row in LAB.VERBS if row[0] == verb)
     thing = one(what) | ({"adjective": more.pop("adjective")} if "adjective" in more else {})
-    plain = {"subject": one(who), "verb": row, "object": thing, "tense": "present", "adverb": None, "negated": False}
+    plain = {"subject": one(who), "verb": row, "object": thing, "tense": "present", "adverb": "", "negated": False}
     return plain | more
 
 
@@ -108,10 +106,10 @@ ME, YOU, MAN, DOOR = ("i", "ich", "0"), ("you", "du", "1"), ("the", "Mann"), ("t
             "ich das Buch gestern nicht gefunden habe",
         ),
         (
-            clause(MAN, "pick~up", ("her", "sie", "2"), adverb="today"),
+            clause(MAN, "pick~up", ("the", "Tasche"), adverb="today"),
             "main",
-            "the man picks her up today",
-            "der Mann holt sie heute ab",
+            "the man picks up the bag today",
+            "der Mann holt heute die Tasche ab",
         ),
         (
             clause(("a", "Mädchen"), "invite", ("a", "Kind"), adjective="strange", tense="want"),
@@ -122,8 +120,8 @@ ME, YOU, MAN, DOOR = ("i", "ich", "0"), ("you", "du", "1"), ("the", "Mann"), ("t
     ],
 )
 def test_what_is_meant_is_said_in_both_languages(meant: dict[str, Any], order: str, english: str, german: str) -> None:
-    assert " ".join(word for word, _ in LAB.english(meant)) == english
-    assert " ".join(word for word, _ in LAB.german(meant, order)) == german
+    assert LAB.english(meant) == english
+    assert LAB.german(meant, order) == german
 
 
 def test_every_pair_keeps_its_negations_and_its_words() -> None:
@@ -134,25 +132,7 @@ def test_every_pair_keeps_its_negations_and_its_words() -> None:
         assert not pair.other or sorted(word.lower() for word in pair.other) == sorted(
             word.lower() for word in pair.target
         )
-        assert len(pair.source) == len(pair.source_tags) and len(pair.target) == len(pair.target_tags)
-        assert set(pair.target_tags) <= set(pair.source_tags) | {"helper", "2 helper"}
         assert LAB.negations(LAB.without_negation(pair.target)) == 0
-
-
-def test_em_never_explains_the_pairs_less_well() -> None:
-    rng = np.random.default_rng(0)
-    pairs = [(pair.source, pair.target) for pair in (LAB.draw_pair(rng) for _ in range(60))]
-    likelihood = []
-    for steps in (1, 2, 4, 8):
-        t, to_words, from_words = LAB.dictionary(pairs, steps)
-        np.testing.assert_allclose(t.sum(axis=0), 1)
-        each = [
-            np.log(np.mean([t[to_words.index(g), from_words.index(e)] for e in left]))
-            for left, right in pairs
-            for g in right
-        ]
-        likelihood.append(sum(each))
-    assert likelihood == sorted(likelihood)
 
 
 @settings(max_examples=40, deadline=None)
@@ -202,9 +182,6 @@ def test_what_the_translator_refuses(text: str, said: str) -> None:
     [
         ("clipped-matches", lambda output, references, n: len(output), "came"),
         ("clipped-matches", lambda output, references, n: sum(w in references[0] for w in output), "clipped"),
-        ("em-on-paper", (0.5, 0.5), "t(Katze | cat)"),
-        ("em-on-paper", 0.5, "Two numbers"),
-        ("em-on-paper", (2 / 3, 0.25), "equal so far"),
         ("best-of-beam", lambda finished, penalty: max(finished), "pair"),
         ("best-of-beam", lambda finished, penalty: max(finished)[1], "penalty 1"),
         ("best-of-beam", lambda f, p: max(f, key=lambda one: one[0] / max(len(one[1]), 1) ** p)[1], "stop"),
@@ -217,7 +194,7 @@ def test_wrong_answers_are_explained(name: str, answer: Any, said: str) -> None:
     assert said in (try_answer(name, answer) or "")
 
 
-@pytest.mark.parametrize("name", ["clipped-matches", "em-on-paper", "best-of-beam", "keeps-negation"])
+@pytest.mark.parametrize("name", ["clipped-matches", "best-of-beam", "keeps-negation"])
 def test_an_untouched_stub_is_no_answer(name: str) -> None:
     with pytest.raises(NotAnswered):
-        try_answer(name, ... if name == "em-on-paper" else lambda *given: None)
+        try_answer(name, lambda *given: None)

@@ -75,11 +75,11 @@ EDITS = [
     ("traffic", "training & ~filled & (when.hour == 7)", "training & (when.hour == 7)", "holidays"),
     ("traffic", "windows(past, rows + late)", "windows(past, rows + late + 1)", "shuffled_time"),
     ("translation", "np.minimum(0, 1 - wanted / written)", "np.minimum(0, 1 - written / wanted)", "pencil"),
-    ("translation", "collected / collected.sum(axis=0)", "collected / collected.sum(axis=1, keepdims=True)", "em_on_paper"),
+    ("translation", "sum((written & wanted).values()) for", "sum(written.values()) for", "paraphrase"),
     ("recommender", "ridge_rows(left - known * films[:, 0], known", "ridge_rows(left, known", "pencil"),
     ("recommender", "shuffled = np.random.default_rng(0).permutation(stars[rows])", "shuffled = stars[rows]", "shuffled"),
     ("driving", "idm(v, gap - CAR, v - leader", "idm(v, gap, v - leader", "ring_gap"),
-    ("driving", "speed * approach / 4)", "speed * approach / 2)", "hand_acceleration"),
+    ("driving", "argmin(1) // 5 ** (depth - 1)", "argmin(1) % 5", "planner_lead"),
 ]  # fmt: skip
 
 
