@@ -97,7 +97,7 @@ def page() -> Iterator[Any]:
 def run_all(page: Any, address: str, path: str, title: str) -> None:
     """Open a lab and run all its cells, without waiting for their end."""
     page.goto(address.replace("start/start-here.ipynb", path))
-    page.wait_for_selector(f".jp-RenderedMarkdown h1:has-text('{title}')", timeout=60_000)
+    page.locator(".jp-RenderedMarkdown h1", has_text=title).wait_for(timeout=60_000)
     page.click("text=Run >> nth=0")
     page.click(".lm-Menu-itemLabel:has-text('Run All Cells') >> nth=0")
 
