@@ -240,12 +240,13 @@ def keras_restart(model: Any, seed: int) -> None:
     averages, a dropout's random state), and forgets the optimizer's memory. Training then gives what a new model with
     this seed gives. The learning rate stays: one that a callback lowered is still low, so let the callback set it.
 
-    Raises LabkitError for a model without weights or optimizer.
+    Raises LabkitError for a model without an Input, such as one of a class of its own, or without an optimizer.
     """
     import keras
 
-    if not model.built or getattr(model, "optimizer", None) is None:
-        missing = "a call of compile" if model.built else "an Input, so it has no weights"
+    has_input = bool(getattr(model, "inputs", None))
+    if not has_input or getattr(model, "optimizer", None) is None:
+        missing = "a call of compile" if has_input else "an Input, from which Keras could build it anew"
         raise LabkitError(
             "This model cannot be restarted", f"It lacks {missing}", "Build it, compile it, then restart it"
         )

@@ -405,6 +405,16 @@ def test_what_cannot_be_restarted_is_refused():
     with pytest.raises(LabkitError, match=r"(?s)lacks a call of compile"):
         keras_restart(keras.Sequential([keras.Input((2,)), keras.layers.Dense(3)]), 0)
 
+    class OwnClass(keras.Model):
+        def call(self, X):
+            return X
+
+    own = OwnClass()
+    own.compile("sgd", "mse")
+    own(np.ones((1, 2)))
+    with pytest.raises(LabkitError, match=r"(?s)lacks an Input"):
+        keras_restart(own, 0)
+
 
 def test_importing_it_loads_no_framework():
     code = "import sys, labkit.train; print([m for m in ('torch', 'keras', 'tensorflow', 'jax') if m in sys.modules])"
